@@ -1,0 +1,5 @@
+//! The engine: one type with one door.
+
+mod io;
+
+pub use io::*;
