@@ -1,0 +1,217 @@
+//! The threads that guests run on, apart from the gateway's.
+//!
+//! A task is one invocation's future. It is polled until it waits or until its epoch slice is over, and
+//! then goes to the back of its tenant's queue; see [`crate::fair`] for the order among tenants.
+
+use std::{
+    future::Future,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Instant,
+};
+
+use async_task::{Runnable, Task};
+
+use crate::fair::FairQueue;
+
+/// The executor; dropping it closes it without waiting.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Signalled when something is ready, or when the last task of a closed executor has ended.
+    changed: Condvar,
+    /// Tasks that were spawned and not dropped yet.
+    alive: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: FairQueue<Runnable>,
+    /// Threads that wait for `changed`: a wake-up nobody waits for would cost a system call.
+    sleeping: usize,
+    closed: bool,
+}
+
+impl Executor {
+    /// Starts `threads` threads, one at least; I/O of their tasks goes through `io`.
+    pub(crate) fn start(threads: usize, io: &tokio::runtime::Handle) -> io::Result<Executor> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State { queue: FairQueue::new(), sleeping: 0, closed: false }),
+            changed: Condvar::new(),
+            alive: AtomicUsize::new(0),
+        });
+        let executor = Executor { shared: shared.clone(), threads: Mutex::new(Vec::new()) };
+        for number in 0..threads.max(1) {
+            let (shared, io) = (shared.clone(), io.clone());
+            let thread = thread::Builder::new().name(format!("guests-{number}")).spawn(move || {
+                let _entered = io.enter();
+                shared.work();
+            })?;
+            lock(&executor.threads).push(thread);
+        }
+        Ok(executor)
+    }
+
+    /// Starts a task for `tenant`; `on_ready` is called whenever it becomes ready to be polled. `None`
+    /// after [`Executor::close`]. Dropping the task cancels it.
+    pub(crate) fn spawn<F, R>(&self, tenant: u32, on_ready: R, future: F) -> Option<Task<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        R: Fn() + Send + Sync + 'static,
+    {
+        // Counted before `closed` is read: a thread that sees it closed and nothing alive may leave.
+        let alive = Alive::of(&self.shared);
+        if lock(&self.shared.state).closed {
+            return None;
+        }
+        let shared = self.shared.clone();
+        let schedule = move |runnable| {
+            on_ready();
+            shared.push(tenant, runnable);
+        };
+        let (runnable, task) = async_task::spawn(
+            async move {
+                let _alive = alive;
+                future.await
+            },
+            schedule,
+        );
+        runnable.schedule();
+        Some(task)
+    }
+
+    /// Tasks that have not ended.
+    pub(crate) fn alive(&self) -> usize {
+        self.shared.alive.load(Ordering::Relaxed)
+    }
+
+    /// Takes no new task; those that run may end.
+    pub(crate) fn close(&self) {
+        lock(&self.shared.state).closed = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until the last task has ended and the threads with it. [`Executor::close`] must come first.
+    pub(crate) fn join(&self) {
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            // A thread catches its tasks' panics; one of its own has been reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn push(&self, tenant: u32, runnable: Runnable) {
+        let mut state = lock(&self.state);
+        state.queue.push(tenant, runnable);
+        let wake = state.sleeping > 0;
+        drop(state);
+        if wake {
+            self.changed.notify_one();
+        }
+    }
+
+    /// A thread's life: poll what is next, charge its tenant, until closed and nothing is alive.
+    fn work(&self) {
+        let mut ran = None;
+        while let Some((tenant, runnable)) = self.next(ran) {
+            let started = Instant::now();
+            // An invocation catches its own panics to report them; this keeps the thread whatever happens.
+            let _ = catch_unwind(AssertUnwindSafe(|| runnable.run()));
+            let busy_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            ran = Some((tenant, busy_ns));
+        }
+    }
+
+    fn next(&self, ran: Option<(u32, u64)>) -> Option<(u32, Runnable)> {
+        let mut state = lock(&self.state);
+        if let Some((tenant, busy_ns)) = ran {
+            state.queue.charge(tenant, busy_ns);
+        }
+        loop {
+            if let Some(next) = state.queue.pop() {
+                return Some(next);
+            }
+            if state.closed && self.alive.load(Ordering::Acquire) == 0 {
+                return None;
+            }
+            state.sleeping += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.sleeping -= 1;
+        }
+    }
+}
+
+/// Counts a task as alive until it is dropped.
+struct Alive(Arc<Shared>);
+
+impl Alive {
+    fn of(shared: &Arc<Shared>) -> Alive {
+        shared.alive.fetch_add(1, Ordering::AcqRel);
+        Alive(shared.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if self.0.alive.fetch_sub(1, Ordering::AcqRel) == 1 && lock(&self.0.state).closed {
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+/// What these locks guard is whole after every statement, so a panic elsewhere can't have broken it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Executor;
+
+    fn io() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn tasks_end_before_a_closed_executor_does() {
+        let io = io();
+        let executor = Executor::start(2, io.handle()).unwrap();
+        let (release, held) = tokio::sync::oneshot::channel::<()>();
+        let task = executor.spawn(1, || (), async move { held.await.is_ok() }).unwrap();
+        executor.close();
+        assert!(executor.spawn(1, || (), async {}).is_none());
+        release.send(()).unwrap();
+        executor.join();
+        assert!(io.block_on(task));
+        assert_eq!(executor.alive(), 0);
+    }
+
+    #[test]
+    fn a_panic_leaves_the_thread_alive() {
+        let io = io();
+        let executor = Executor::start(1, io.handle()).unwrap();
+        let broken = executor.spawn(1, || (), async { panic!("on purpose") }).unwrap();
+        assert_eq!(io.block_on(broken.fallible()), None::<()>);
+        assert_eq!(io.block_on(executor.spawn(2, || (), async { 5 }).unwrap()), 5);
+    }
+}
