@@ -9,10 +9,13 @@
 //! - [`Engine`]: limits, fairness, order, retries, ids, outcomes.
 //! - [`invocation`]: one run as seen from inside: grants, buffered writes, emitted events.
 //! - [`record`]: what is durable, and its bytes.
+//! - [`invariant`]: what must always hold, numbered, checked everywhere by the same functions.
 
+#[expect(clippy::indexing_slicing, reason = "typed indices, made only by what they index: engine/slab.rs")]
 mod engine;
 mod event;
 mod id;
+pub mod invariant;
 pub mod invocation;
 pub mod model;
 mod name;
@@ -22,8 +25,8 @@ mod refusal;
 mod time;
 
 pub use engine::{
-    Answer, Call, Commit, CommitResult, Effect, Input, Keyed, KeyedCall, Level, LimitName, LimitStatus,
-    Limited, Note, Send, Start, StartedEvent, Tenant, Work,
+    Answer, Call, Commit, CommitResult, Counts, Effect, Engine, EventStatus, Input, Keyed, KeyedCall, Level,
+    LimitName, LimitStatus, Limited, Note, Send, Settings, Start, StartedEvent, Tenant, Work,
 };
 pub use event::{ATTRIBUTE_BYTES_MAX, Attributes, Body, Envelope, Hop, Lineage};
 pub use id::{BatchNo, CallerId, EventId, Fingerprint, InvocationId, Seq, TenantId};

@@ -54,6 +54,8 @@ pub struct Waiting {
     pub attempt: u16,
     /// Runs that a stale read made void, since the last that was not.
     pub conflicts: u8,
+    /// Failed runs noted in its history, those before a redrive too.
+    pub notes: u16,
     /// When it was accepted.
     pub accepted: Time,
     /// When it may run.

@@ -50,6 +50,9 @@ impl Application {
     /// Every problem there is, in the order of the application.
     pub fn check(self) -> Result<Checked, Vec<Problem>> {
         let mut found = Problems(Vec::new());
+        if self.functions.is_empty() {
+            found.add(vec!["function".into()], "there is no function".into(), "declare one: [function.NAME]");
+        }
         for function in self.functions.values() {
             self.check_function(function, &mut found);
         }

@@ -1,0 +1,116 @@
+//! The engine's books, added up again. For `invariant` only.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, Item, Phase, State, Then, Timer, fair::audit::Runs};
+
+impl Engine {
+    pub(crate) fn over_cap(&self) -> Option<String> {
+        self.scheduler.over_cap()
+    }
+
+    pub(crate) fn miscounted(&self) -> Option<String> {
+        let runs: Runs =
+            self.invocations.values().map(|r| (r.flow, r.function, r.tenant, r.charge)).collect();
+        self.scheduler.miscounted(&runs)
+    }
+
+    pub(crate) fn idle_work(&self) -> Option<String> {
+        if self.phase != Phase::Running {
+            return None;
+        }
+        self.scheduler.idle_work()
+    }
+
+    /// Each event is in exactly the place that its state names.
+    pub(crate) fn misplaced(&self) -> Option<String> {
+        if let Some(found) = self.scheduler.misplaced() {
+            return Some(found);
+        }
+        if self.phase == Phase::Opening {
+            return None;
+        }
+        let mut places: BTreeMap<_, Vec<State>> = BTreeMap::new();
+        for (_, flow) in self.scheduler.flows.iter() {
+            for item in &flow.ready {
+                if let Item::Event(event) = item {
+                    places.entry(*event).or_default().push(State::Ready);
+                }
+            }
+        }
+        for (invocation, running) in &self.invocations {
+            for item in &running.items {
+                if let Item::Event(event) = item {
+                    places.entry(*event).or_default().push(State::Running(*invocation));
+                }
+            }
+        }
+        for (batch, then) in &self.commits {
+            let (state, events) = match then {
+                Then::Accept { events, .. } => (State::Accepting, events.clone()),
+                Then::AcceptCall { event } | Then::Revive { event, .. } => (State::Accepting, vec![*event]),
+                Then::Settle(settling) => {
+                    for event in &settling.emitted {
+                        places.entry(*event).or_default().push(State::Accepting);
+                    }
+                    let events = settling.fates.iter().filter_map(|(item, _)| match item {
+                        Item::Event(event) => Some(*event),
+                        Item::Call(_) => None,
+                    });
+                    (State::Settling(*batch), events.collect())
+                }
+                Then::Start(_) | Then::Discard { .. } | Then::Forget(_) => continue,
+            };
+            for event in events {
+                places.entry(event).or_default().push(state);
+            }
+        }
+        self.events.iter().find_map(|(ix, event)| {
+            let mut found = places.remove(&ix).unwrap_or_default();
+            if event.state == State::Delayed && self.timers.contains(&(event.ready, Timer::Event(ix))) {
+                found.push(State::Delayed);
+            }
+            (found != [event.state])
+                .then(|| format!("{} is {:?} but found in {found:?}", event.id, event.state))
+        })
+    }
+
+    pub(crate) fn unaccounted(&self) -> Option<String> {
+        let c = self.counts();
+        let kept = c.waiting + c.running + c.settling + c.done + c.dead + c.discarded;
+        let opening = self.phase == Phase::Opening;
+        (c.accepted != kept && !opening)
+            .then(|| format!("{} accepted, {kept} accounted for: {c:?}", c.accepted))
+    }
+
+    pub(crate) fn mixed(&self) -> Option<String> {
+        self.invocations.iter().find_map(|(invocation, running)| {
+            let foreign = running.items.iter().any(|item| match item {
+                Item::Event(event) => self.events[*event].tenant != running.tenant,
+                Item::Call(call) => self.calls[*call].tenant != running.tenant,
+            });
+            foreign.then(|| format!("{invocation:?} has events of several tenants"))
+        })
+    }
+
+    pub(crate) fn miscounted_waiting(&self) -> Option<String> {
+        let mut tenants = BTreeMap::new();
+        let mut queues = BTreeMap::new();
+        for (_, event) in self.events.iter() {
+            *tenants.entry(event.tenant.0).or_insert(0_u64) += 1;
+            *queues.entry(event.queue.0).or_insert(0_u64) += 1;
+        }
+        let tenant = self.tenants.iter().zip(0_u32..).find_map(|(entry, index)| {
+            let real = tenants.get(&index).copied().unwrap_or(0);
+            (entry.waiting != real)
+                .then(|| format!("tenant {} counts {}, has {real}", entry.name, entry.waiting))
+        });
+        tenant.or_else(|| {
+            self.queues.iter().zip(0_u32..).find_map(|(entry, index)| {
+                let real = queues.get(&index).copied().unwrap_or(0);
+                let wrong = entry.waiting != real;
+                wrong.then(|| format!("queue {} counts {}, has {real}", entry.name, entry.waiting))
+            })
+        })
+    }
+}

@@ -1,0 +1,709 @@
+//! Who runs next: start-time fair queueing between tenants, under caps, guarantees and rates at four
+//! levels. It knows flows (one tenant's work for one function) and slots, not events.
+//!
+//! - Each flow with ready work has a start tag `max(V, F)`: `V` is the virtual time, the tag of what was
+//!   dispatched last; `F` is the tenant's, raised at each dispatch by cost / weight. The least tag runs
+//!   first, ties in order of arrival. So a newcomer waits for at most one dispatch of each active tenant.
+//! - What is guaranteed is never lent. Every run is charged to the first of these that has room: the
+//!   flow's guarantee, the tenant's, the function's, and else what all share. The shares are exact
+//!   because a run gives back what it was charged to, whatever else has changed meanwhile.
+//! - A flow that can't run is out of the heaps (`Place::Parked`), and comes back when what it waits for
+//!   changes: its own counters, its tenant's, or a moment. A function that can't run keeps its flows but
+//!   is itself out of the top heaps. Nothing is scanned to find the next one.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{
+    gate::Gate,
+    lookup::LookupMap,
+    slab::{Ix, Slab},
+};
+use crate::{Span, Time, model::Limits};
+
+/// A tenant's place in the scheduler's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TenantIx(pub(crate) u32);
+
+/// A function's place in the scheduler's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FunctionIx(pub(crate) u32);
+
+/// Virtual time: cost / weight, scaled. 128 bits never wrap.
+type Tag = u128;
+
+/// So that a cost of 1 still counts at the greatest weight.
+const TAG_SCALE: u128 = 10_000;
+
+/// Which heap of its function a flow is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Class {
+    /// Below its own guarantee: may use what the tenant and the function hold back.
+    FlowOwed,
+    /// Its tenant is below its guarantee.
+    TenantOwed,
+    /// Neither.
+    Rest,
+}
+
+const CLASSES: [Class; 3] = [Class::FlowOwed, Class::TenantOwed, Class::Rest];
+
+/// A place in a heap: least tag first, then who came first.
+type Key<T> = (Tag, u64, T);
+
+/// What a run was charged to, and gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Charge {
+    /// The flow's guarantee, which lies within the tenant's.
+    Flow,
+    /// The tenant's guarantee.
+    Tenant,
+    /// The function's guarantee.
+    Function,
+    /// What all share.
+    Shared,
+}
+
+/// What a flow waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Blocker {
+    PlatformConcurrency,
+    PlatformRate,
+    LongFunctions,
+    TenantConcurrency,
+    TenantRate,
+    FunctionConcurrency,
+    FunctionRate,
+    /// A queue that the function may emit to is full.
+    Downstream,
+    FlowConcurrency,
+    FlowRate,
+    /// Its batch may still fill.
+    Batch,
+}
+
+#[derive(Debug, Hash)]
+pub(crate) struct TenantShare {
+    pub(crate) gate: Gate,
+    weight: u32,
+    /// `F`.
+    finish: Tag,
+    /// What was charged too much; later charges are lower by it.
+    refund: Tag,
+    /// Runs charged to the tenant's guarantee.
+    charged: u32,
+    /// What its flows' guarantees still hold back of it.
+    held: u32,
+    /// Flows with ready work.
+    active: BTreeSet<Ix<Flow>>,
+}
+
+#[derive(Debug, Hash)]
+pub(crate) struct FunctionShare {
+    pub(crate) gate: Gate,
+    pub(crate) long: bool,
+    /// A queue it may emit to is full.
+    pub(crate) blocked_downstream: bool,
+    /// Runs charged to the function's guarantee.
+    charged: u32,
+    /// What its flows' guarantees still hold back of it.
+    held: u32,
+    heaps: [BTreeSet<Key<Ix<Flow>>>; 3],
+    /// Where it stands in the top heaps, by class.
+    tops: [Option<(bool, Tag, u64)>; 3],
+    /// What one event is thought to cost: a moving average.
+    pub(crate) cost_estimate: u64,
+}
+
+/// One tenant's work for one function.
+#[derive(Debug, Hash)]
+pub(crate) struct Flow {
+    pub(crate) function: FunctionIx,
+    pub(crate) tenant: TenantIx,
+    pub(crate) gate: Gate,
+    pub(super) ready: VecDeque<super::Item>,
+    /// Runs charged to the flow's guarantee.
+    charged: u32,
+    tag: Tag,
+    tie: u64,
+    place: Place,
+    /// Its batch may fill until then.
+    hold_until: Time,
+    /// What it waited for last, since its head became ready.
+    pub(crate) waited_for: Option<Blocker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    /// No ready work.
+    Idle,
+    /// In its function's heap.
+    Heap(Class),
+    /// Out of the heaps until what it waits for changes.
+    Parked(Blocker),
+}
+
+/// Whom a moment concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Wake {
+    Platform,
+    Function(FunctionIx),
+    Flow(Ix<Flow>),
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    pub(crate) platform: Gate,
+    /// Runs charged to no guarantee.
+    shared_running: u32,
+    /// The sum of all guarantees of tenants and functions.
+    guaranteed: u32,
+    pub(crate) long_cap: u32,
+    pub(crate) long_running: u32,
+    pub(crate) long_peak: u32,
+    virtual_time: Tag,
+    ties: u64,
+    pub(crate) tenants: Vec<TenantShare>,
+    pub(crate) functions: Vec<FunctionShare>,
+    pub(crate) flows: Slab<Flow>,
+    flow_of: LookupMap<(u32, u32), Ix<Flow>>,
+    /// Functions by the best flow that is owed, and by the best of the rest.
+    owed: BTreeSet<Key<(FunctionIx, Class)>>,
+    rest: BTreeSet<Key<(FunctionIx, Class)>>,
+    wakes: BTreeSet<(Time, Wake)>,
+    now: Time,
+}
+
+impl Scheduler {
+    pub(crate) fn new(platform: Limits, long_cap: u32) -> Scheduler {
+        Scheduler {
+            platform: Gate::new(platform),
+            shared_running: 0,
+            guaranteed: 0,
+            long_cap,
+            long_running: 0,
+            long_peak: 0,
+            virtual_time: 0,
+            ties: 0,
+            tenants: Vec::new(),
+            functions: Vec::new(),
+            flows: Slab::new(),
+            flow_of: LookupMap::new(),
+            owed: BTreeSet::new(),
+            rest: BTreeSet::new(),
+            wakes: BTreeSet::new(),
+            now: Time(0),
+        }
+    }
+
+    pub(crate) fn add_function(&mut self, limits: Limits, long: bool) -> FunctionIx {
+        let gate = Gate::new(limits);
+        self.guaranteed = self.guaranteed.saturating_add(gate.guarantee);
+        self.functions.push(FunctionShare {
+            gate,
+            long,
+            blocked_downstream: false,
+            charged: 0,
+            held: 0,
+            heaps: Default::default(),
+            tops: [None; 3],
+            cost_estimate: 1_000,
+        });
+        FunctionIx(self.functions.len() as u32 - 1)
+    }
+
+    pub(crate) fn add_tenant(&mut self, limits: Limits, weight: u32) -> TenantIx {
+        let gate = Gate::new(limits);
+        self.guaranteed = self.guaranteed.saturating_add(gate.guarantee);
+        self.tenants.push(TenantShare {
+            gate,
+            weight: weight.max(1),
+            finish: 0,
+            refund: 0,
+            charged: 0,
+            held: 0,
+            active: BTreeSet::new(),
+        });
+        TenantIx(self.tenants.len() as u32 - 1)
+    }
+
+    /// New limits of a tenant. Guarantees stay as they were at the start: what was promised to others
+    /// was counted with them.
+    pub(crate) fn set_tenant(&mut self, tenant: TenantIx, mut limits: Limits, weight: u32) {
+        let share = &mut self.tenants[tenant];
+        limits.concurrency.guarantee = share.gate.guarantee;
+        limits.concurrency.cap = limits.concurrency.cap.max(limits.concurrency.guarantee);
+        share.gate.set(limits);
+        share.weight = weight.max(1);
+        self.replace_tenant(tenant);
+    }
+
+    /// The flow of a tenant's work for a function. What its guarantee holds back counts from here on.
+    pub(crate) fn flow(&mut self, function: FunctionIx, tenant: TenantIx, limits: Limits) -> Ix<Flow> {
+        if let Some(&flow) = self.flow_of.get(&(function.0, tenant.0)) {
+            return flow;
+        }
+        let gate = Gate::new(limits);
+        self.tenants[tenant].held += gate.guarantee;
+        self.functions[function].held += gate.guarantee;
+        let flow = self.flows.insert(Flow {
+            function,
+            tenant,
+            gate,
+            ready: VecDeque::new(),
+            charged: 0,
+            tag: 0,
+            tie: 0,
+            place: Place::Idle,
+            hold_until: Time(0),
+            waited_for: None,
+        });
+        self.flow_of.insert((function.0, tenant.0), flow);
+        flow
+    }
+
+    /// Work is ready. `hold_until`: a batch that may still fill.
+    pub(super) fn enqueue(&mut self, flow: Ix<Flow>, item: super::Item, hold_until: Time, first: bool) {
+        let f = &mut self.flows[flow];
+        if first {
+            f.ready.push_front(item);
+        } else {
+            f.ready.push_back(item);
+        }
+        // Wherever it waits, only its batch can have changed.
+        if f.place == Place::Idle || f.hold_until != hold_until {
+            f.hold_until = hold_until;
+            self.settle(flow);
+        }
+    }
+
+    /// The ready work of a flow changed otherwise.
+    pub(crate) fn changed(&mut self, flow: Ix<Flow>, hold_until: Time) {
+        self.flows[flow].hold_until = hold_until;
+        self.settle(flow);
+    }
+
+    /// Before [`Scheduler::enter`]: until when what is left of the flow may wait for its batch.
+    pub(crate) fn hold(&mut self, flow: Ix<Flow>, hold_until: Time) {
+        self.flows[flow].hold_until = hold_until;
+    }
+
+    /// What should start next, if anything can.
+    pub(crate) fn next(&mut self) -> Option<Ix<Flow>> {
+        loop {
+            if self.platform.full() {
+                return None;
+            }
+            if self.platform.rate_ready() > self.now {
+                self.wakes.insert((self.platform.rate_ready(), Wake::Platform));
+                return None;
+            }
+            let shared = self.shared_running < self.shared_cap();
+            let least = self.owed.first().or_else(|| self.rest.first().filter(|_| shared));
+            let (_, _, (function, class)) = *least?;
+            let heap = self.functions[function].heap(class);
+            let Some(&(tag, _, flow)) = heap.first() else {
+                debug_assert!(false, "a function without flows is in no top heap");
+                return None;
+            };
+            let finish = self.tenants[self.flows[flow].tenant].finish;
+            if finish <= tag {
+                return Some(flow);
+            }
+            // The tenant has run elsewhere meanwhile: the tag it waits with is too low.
+            let tag = finish.max(self.virtual_time);
+            self.retag(flow, tag);
+            self.settle(flow);
+        }
+    }
+
+    /// A run of `events` of this flow starts.
+    pub(crate) fn enter(&mut self, flow: Ix<Flow>, events: u32) -> (Charge, u64) {
+        let (function, tenant) = (self.flows[flow].function, self.flows[flow].tenant);
+        let before = self.summary(tenant);
+        let estimate = self.functions[function].cost_estimate.saturating_mul(u64::from(events)).max(1);
+        self.charge_tag(flow, estimate);
+        let charge = self.charge_of(flow);
+        let now = self.now;
+        self.platform.enter(now);
+        self.flows[flow].gate.enter(now);
+        let share = &mut self.tenants[tenant];
+        share.gate.enter(now);
+        share.charged += u32::from(matches!(charge, Charge::Flow | Charge::Tenant));
+        share.held -= u32::from(charge == Charge::Flow);
+        let share = &mut self.functions[function];
+        share.gate.enter(now);
+        share.charged += u32::from(charge == Charge::Function);
+        share.held -= u32::from(charge == Charge::Flow);
+        self.flows[flow].charged += u32::from(charge == Charge::Flow);
+        self.shared_running += u32::from(charge == Charge::Shared);
+        if self.functions[function].long {
+            self.move_long(true);
+        }
+        let tag = self.tenants[tenant].finish.max(self.virtual_time);
+        self.retag(flow, tag);
+        self.flows[flow].waited_for = None;
+        self.settle(flow);
+        self.after(tenant, before);
+        (charge, estimate)
+    }
+
+    /// A run ended that was charged so, and really cost `actual` for `events`.
+    pub(crate) fn leave(&mut self, flow: Ix<Flow>, charge: Charge, estimate: u64, actual: u64, events: u32) {
+        let (function, tenant) = (self.flows[flow].function, self.flows[flow].tenant);
+        let before = self.summary(tenant);
+        self.platform.leave();
+        self.shared_running -= u32::from(charge == Charge::Shared);
+        let f = &mut self.flows[flow];
+        f.gate.leave();
+        f.charged -= u32::from(charge == Charge::Flow);
+        let share = &mut self.functions[function];
+        share.gate.leave();
+        share.charged -= u32::from(charge == Charge::Function);
+        share.held += u32::from(charge == Charge::Flow);
+        let each = actual / u64::from(events.max(1));
+        share.cost_estimate = (share.cost_estimate / 8 * 7).saturating_add(each / 8).max(1);
+        let share = &mut self.tenants[tenant];
+        share.gate.leave();
+        share.charged -= u32::from(matches!(charge, Charge::Flow | Charge::Tenant));
+        share.held += u32::from(charge == Charge::Flow);
+        let weight = u128::from(share.weight);
+        if actual > estimate {
+            share.finish += u128::from(actual - estimate) * TAG_SCALE / weight;
+        } else {
+            share.refund += u128::from(estimate - actual) * TAG_SCALE / weight;
+        }
+        if self.functions[function].long {
+            self.move_long(false);
+        }
+        self.settle(flow);
+        self.after(tenant, before);
+        self.forget_if_idle(flow);
+    }
+
+    /// Whether a queue that the function may emit to is full.
+    pub(crate) fn block_downstream(&mut self, function: FunctionIx, blocked: bool) {
+        if self.functions[function].blocked_downstream != blocked {
+            self.functions[function].blocked_downstream = blocked;
+            self.refresh(function);
+        }
+    }
+
+    /// Time moves on: whoever waited for a moment up to it looks again.
+    pub(crate) fn advance(&mut self, now: Time) {
+        self.now = now;
+        while let Some(&(at, wake)) = self.wakes.first() {
+            if at > now {
+                break;
+            }
+            self.wakes.pop_first();
+            match wake {
+                Wake::Platform => {}
+                Wake::Function(function) => self.refresh(function),
+                Wake::Flow(flow) => {
+                    if self.flows.get(flow).is_some() {
+                        self.settle(flow);
+                    }
+                }
+            }
+        }
+    }
+
+    /// When to look again though nothing happens.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// What keeps a flow with ready work from running.
+    pub(crate) fn blocker(&self, flow: Ix<Flow>) -> Option<Blocker> {
+        let f = self.flows.get(flow)?;
+        match f.place {
+            Place::Idle => None,
+            Place::Parked(why) => Some(why),
+            Place::Heap(class) => {
+                let closed = self.closed(f.function, class);
+                let rate = self.platform.rate_ready() > self.now;
+                closed.or(Some(if rate { Blocker::PlatformRate } else { Blocker::PlatformConcurrency }))
+            }
+        }
+    }
+
+    /// The moment at which what a flow waits for lets it through, as far as that is known.
+    pub(crate) fn ready_at(&self, flow: Ix<Flow>) -> Time {
+        let Some(f) = self.flows.get(flow) else { return self.now };
+        let rates = [
+            self.platform.rate_ready(),
+            self.tenants[f.tenant].gate.rate_ready(),
+            self.functions[f.function].gate.rate_ready(),
+            f.gate.rate_ready(),
+        ];
+        rates.into_iter().fold(self.now, Time::max)
+    }
+
+    fn shared_cap(&self) -> u32 {
+        self.platform.cap.saturating_sub(self.guaranteed)
+    }
+
+    /// What a run of this flow would be charged to.
+    fn charge_of(&self, flow: Ix<Flow>) -> Charge {
+        let f = &self.flows[flow];
+        let function = &self.functions[f.function];
+        if f.charged < f.gate.guarantee {
+            Charge::Flow
+        } else if self.tenants[f.tenant].owed() {
+            Charge::Tenant
+        } else if function.charged < function.gate.guarantee {
+            Charge::Function
+        } else {
+            Charge::Shared
+        }
+    }
+
+    /// Dispatch: virtual time moves to the flow's tag, and its tenant pays.
+    fn charge_tag(&mut self, flow: Ix<Flow>, estimate: u64) {
+        let f = &self.flows[flow];
+        let (tag, tenant) = (f.tag, f.tenant);
+        self.virtual_time = self.virtual_time.max(tag);
+        let share = &mut self.tenants[tenant];
+        let full = (u128::from(estimate) * TAG_SCALE / u128::from(share.weight)).max(1);
+        let refund = share.refund.min(full - 1);
+        share.refund -= refund;
+        share.finish = tag.max(share.finish) + full - refund;
+    }
+
+    fn move_long(&mut self, start: bool) {
+        let was_full = self.long_running >= self.long_cap;
+        if start {
+            self.long_running += 1;
+            self.long_peak = self.long_peak.max(self.long_running);
+        } else {
+            self.long_running -= 1;
+        }
+        if was_full != (self.long_running >= self.long_cap) {
+            for index in 0..self.functions.len() as u32 {
+                if self.functions[FunctionIx(index)].long {
+                    self.refresh(FunctionIx(index));
+                }
+            }
+        }
+    }
+
+    /// What of a tenant decides where its flows stand.
+    fn summary(&self, tenant: TenantIx) -> (bool, bool, bool, Time) {
+        let share = &self.tenants[tenant];
+        (share.gate.full(), share.gate.room() <= share.held, share.owed(), share.gate.rate_ready())
+    }
+
+    fn after(&mut self, tenant: TenantIx, before: (bool, bool, bool, Time)) {
+        if self.summary(tenant) != before {
+            self.replace_tenant(tenant);
+        }
+    }
+
+    fn replace_tenant(&mut self, tenant: TenantIx) {
+        let active: Vec<Ix<Flow>> = self.tenants[tenant].active.iter().copied().collect();
+        for flow in active {
+            self.settle(flow);
+        }
+    }
+
+    /// Puts a flow where it belongs now, and its function too.
+    fn settle(&mut self, flow: Ix<Flow>) {
+        let f = &self.flows[flow];
+        let (was, function, tenant) = (f.place, f.function, f.tenant);
+        let place = self.place_for(flow);
+        if was == Place::Idle && place != Place::Idle {
+            // It becomes active: its start tag is taken now and kept while it waits.
+            let tag = self.tenants[tenant].finish.max(self.virtual_time);
+            self.retag(flow, tag);
+            self.tenants[tenant].active.insert(flow);
+        }
+        if place == Place::Idle {
+            self.tenants[tenant].active.remove(&flow);
+        }
+        if let Place::Parked(why) = place {
+            self.flows[flow].waited_for = Some(why);
+        }
+        self.unheap(flow);
+        let f = &mut self.flows[flow];
+        f.place = place;
+        let key = (f.tag, f.tie, flow);
+        if let Place::Heap(class) = place {
+            self.functions[function].heap_mut(class).insert(key);
+        }
+        self.refresh(function);
+    }
+
+    fn unheap(&mut self, flow: Ix<Flow>) {
+        let f = &self.flows[flow];
+        if let Place::Heap(class) = f.place {
+            let (function, key) = (f.function, (f.tag, f.tie, flow));
+            self.functions[function].heap_mut(class).remove(&key);
+        }
+    }
+
+    /// A new start tag; ties go to whoever had theirs first.
+    fn retag(&mut self, flow: Ix<Flow>, tag: Tag) {
+        self.unheap(flow);
+        self.ties += 1;
+        let tie = self.ties;
+        let f = &mut self.flows[flow];
+        (f.tag, f.tie) = (tag, tie);
+        if let Place::Heap(class) = f.place {
+            let function = f.function;
+            self.functions[function].heap_mut(class).insert((tag, tie, flow));
+        }
+    }
+
+    fn place_for(&mut self, flow: Ix<Flow>) -> Place {
+        let f = &self.flows[flow];
+        let tenant = &self.tenants[f.tenant];
+        if f.ready.is_empty() {
+            return Place::Idle;
+        }
+        let owed = f.charged < f.gate.guarantee;
+        let waits = [
+            (f.hold_until, Blocker::Batch),
+            (f.gate.rate_ready(), Blocker::FlowRate),
+            (tenant.gate.rate_ready(), Blocker::TenantRate),
+        ];
+        if f.gate.full() {
+            return Place::Parked(Blocker::FlowConcurrency);
+        }
+        if tenant.gate.full() || (!owed && tenant.gate.room() <= tenant.held) {
+            return Place::Parked(Blocker::TenantConcurrency);
+        }
+        let class = match (owed, tenant.owed()) {
+            (true, _) => Class::FlowOwed,
+            (false, true) => Class::TenantOwed,
+            (false, false) => Class::Rest,
+        };
+        match waits.into_iter().find(|(at, _)| *at > self.now) {
+            Some((at, why)) => {
+                self.wakes.insert((at, Wake::Flow(flow)));
+                Place::Parked(why)
+            }
+            None => Place::Heap(class),
+        }
+    }
+
+    /// Why no flow of this class of the function may start, if so.
+    fn closed(&self, function: FunctionIx, class: Class) -> Option<Blocker> {
+        let share = &self.functions[function];
+        if share.gate.full() || (class != Class::FlowOwed && share.gate.room() <= share.held) {
+            Some(Blocker::FunctionConcurrency)
+        } else if share.long && self.long_running >= self.long_cap {
+            Some(Blocker::LongFunctions)
+        } else if share.gate.rate_ready() > self.now {
+            Some(Blocker::FunctionRate)
+        } else if share.blocked_downstream {
+            Some(Blocker::Downstream)
+        } else {
+            None
+        }
+    }
+
+    /// Puts a function where it belongs in the top heaps.
+    fn refresh(&mut self, function: FunctionIx) {
+        for (index, class) in CLASSES.into_iter().enumerate() {
+            let closed = self.closed(function, class);
+            if closed == Some(Blocker::FunctionRate) {
+                let at = self.functions[function].gate.rate_ready();
+                self.wakes.insert((at, Wake::Function(function)));
+            }
+            let share = &self.functions[function];
+            let owed = class != Class::Rest || share.charged < share.gate.guarantee;
+            let best = share.heap(class).first();
+            let wanted = best.filter(|_| closed.is_none()).map(|&(tag, tie, _)| (owed, tag, tie));
+            let had = share.tops.get(index).copied().flatten();
+            if had == wanted {
+                continue;
+            }
+            if let Some((owed, tag, tie)) = had {
+                self.top(owed).remove(&(tag, tie, (function, class)));
+            }
+            if let Some((owed, tag, tie)) = wanted {
+                self.top(owed).insert((tag, tie, (function, class)));
+            }
+            if let Some(top) = self.functions[function].tops.get_mut(index) {
+                *top = wanted;
+            }
+        }
+    }
+
+    fn top(&mut self, owed: bool) -> &mut BTreeSet<Key<(FunctionIx, Class)>> {
+        if owed { &mut self.owed } else { &mut self.rest }
+    }
+
+    /// A flow with nothing to remember needs no entry: tenants times functions may be many.
+    fn forget_if_idle(&mut self, flow: Ix<Flow>) {
+        let f = &self.flows[flow];
+        let idle = f.place == Place::Idle && f.gate.running == 0;
+        if idle && f.gate.guarantee == 0 && f.gate.rate().is_none() {
+            let key = (f.function.0, f.tenant.0);
+            self.flow_of.remove_if(key, &flow);
+            self.flows.remove(flow);
+        }
+    }
+}
+
+impl TenantShare {
+    /// Whether a run that is below no flow's guarantee can be charged to the tenant's.
+    fn owed(&self) -> bool {
+        self.gate.guarantee.saturating_sub(self.charged) > self.held
+    }
+}
+
+impl FunctionShare {
+    fn heap(&self, class: Class) -> &BTreeSet<Key<Ix<Flow>>> {
+        let [flow, tenant, rest] = &self.heaps;
+        match class {
+            Class::FlowOwed => flow,
+            Class::TenantOwed => tenant,
+            Class::Rest => rest,
+        }
+    }
+
+    fn heap_mut(&mut self, class: Class) -> &mut BTreeSet<Key<Ix<Flow>>> {
+        let [flow, tenant, rest] = &mut self.heaps;
+        match class {
+            Class::FlowOwed => flow,
+            Class::TenantOwed => tenant,
+            Class::Rest => rest,
+        }
+    }
+}
+
+// Tenants and functions are added and never removed; their indices are made by `add_*` only.
+macro_rules! index {
+    ($ix:ty, $entry:ty) => {
+        impl std::ops::Index<$ix> for Vec<$entry> {
+            type Output = $entry;
+            fn index(&self, ix: $ix) -> &$entry {
+                &self.as_slice()[ix.0 as usize]
+            }
+        }
+        impl std::ops::IndexMut<$ix> for Vec<$entry> {
+            fn index_mut(&mut self, ix: $ix) -> &mut $entry {
+                &mut self.as_mut_slice()[ix.0 as usize]
+            }
+        }
+    };
+}
+index!(TenantIx, TenantShare);
+index!(FunctionIx, FunctionShare);
+
+/// For a hash of the engine's state.
+impl std::hash::Hash for Scheduler {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (&self.platform, self.shared_running, self.long_running, self.virtual_time, self.ties).hash(state);
+        (&self.tenants, &self.functions, &self.flows, &self.owed, &self.rest, &self.wakes).hash(state);
+    }
+}
+
+pub(crate) mod audit;
+
+/// The moment until which a batch that is not full may wait.
+pub(crate) fn hold(ready_since: Time, window: Span) -> Time {
+    ready_since.after(window)
+}

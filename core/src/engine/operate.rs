@@ -1,0 +1,211 @@
+//! What operators and the driver do: tenants, opening, draining, dead letters.
+
+use super::{
+    Answer, Effect, Effects, Engine, Event, Fate, Item, Phase, Remembering, Settling, State, Tenant,
+    TenantEntry, Then, fair::TenantIx,
+};
+use crate::{
+    CallerId, Failure, FailureKind, Fingerprint, Name, Refusal, Seq, TenantId,
+    model::TenantLimits,
+    record::{Dead, Waiting, Write},
+};
+
+impl Engine {
+    pub(super) fn set_tenant(&mut self, tenant: Tenant) {
+        let Tenant { id, name, limits, enabled } = tenant;
+        let Some(&ix) = self.tenant_of.get(&id) else {
+            self.add_tenant(id, name, &limits, enabled);
+            return;
+        };
+        self.scheduler.set_tenant(ix, limits.limits, limits.weight);
+        let entry = &mut self.tenants[ix];
+        entry.enabled = enabled;
+        entry.waiting_max = limits.waiting_events_max;
+        entry.waiting_calls_max = limits.waiting_calls_max;
+        entry.remembered_max = limits.remembered_max;
+    }
+
+    fn add_tenant(&mut self, id: TenantId, name: Name, limits: &TenantLimits, enabled: bool) -> TenantIx {
+        // A guarantee is a promise of the application file, whose sums were checked. One that comes
+        // otherwise was not, so it promises nothing.
+        let mut own = limits.limits;
+        if !self.application.tenants.contains_key(&name) {
+            own.concurrency.guarantee = 0;
+        }
+        let ix = self.scheduler.add_tenant(own, limits.weight);
+        self.tenant_of.insert(id, ix);
+        self.tenants.push(TenantEntry {
+            id,
+            name,
+            enabled,
+            waiting: 0,
+            waiting_max: limits.waiting_events_max,
+            waiting_calls: 0,
+            waiting_calls_max: limits.waiting_calls_max,
+            remembered: 0,
+            remembered_max: limits.remembered_max,
+            peak_waiting: 0,
+        });
+        self.declare_guarantees(ix);
+        ix
+    }
+
+    /// What is guaranteed at single functions is held back from the start, not from the first event on.
+    fn declare_guarantees(&mut self, tenant: TenantIx) {
+        let application = self.application.clone();
+        for function in application.functions.values() {
+            let limits = function.for_tenants.get(&self.tenants[tenant].name);
+            if limits.is_some_and(|l| l.concurrency.guarantee > 0)
+                && let Some(&ix) = self.function_of.get(&function.name)
+            {
+                self.flow(ix, tenant);
+            }
+        }
+    }
+
+    /// The tenant of a record. One that is unknown owns its records all the same, and may do nothing.
+    pub(super) fn tenant_ix(&mut self, id: TenantId) -> TenantIx {
+        if let Some(&ix) = self.tenant_of.get(&id) {
+            return ix;
+        }
+        let name = Name::new(&format!("tenant-{}", id.0)).unwrap_or_else(|_| self.application.name.clone());
+        let limits = self.application.tenant_defaults.clone();
+        self.add_tenant(id, name, &limits, false)
+    }
+
+    pub(super) fn restore(&mut self, seq: Seq, waiting: &Waiting) {
+        let tenant = self.tenant_ix(waiting.tenant);
+        self.next_seq = self.next_seq.max(Seq(seq.0 + 1));
+        self.totals.accepted += 1;
+        if let Some(fingerprint) = waiting.remember {
+            self.tenants[tenant].remembered += 1;
+            self.remembering.insert(waiting.id, Remembering { fingerprint, caller: None });
+        }
+        let queue = self.queue_of.get(&waiting.queue).copied();
+        let event = self.insert_event(Event {
+            id: waiting.id,
+            seq,
+            tenant,
+            // Where the queue is gone the event waits in none; `opened` buries it.
+            queue: queue.unwrap_or(super::QueueIx(0)),
+            body_bytes: waiting.body_bytes,
+            attempt: waiting.attempt,
+            notes: waiting.notes,
+            conflicts: waiting.conflicts,
+            remember: waiting.remember.is_some(),
+            state: State::Accepting,
+            accepted: waiting.accepted,
+            ready: waiting.not_before,
+        });
+        if queue.is_none() {
+            self.orphans.insert(event, waiting.queue.clone());
+        }
+    }
+
+    /// All records are back: what waited goes on waiting, what ran when the lane went down runs again.
+    pub(super) fn opened(&mut self, effects: &mut Effects) {
+        self.phase = Phase::Running;
+        let orphans = std::mem::take(&mut self.orphans);
+        let all: Vec<_> = self.events.iter().map(|(ix, e)| (e.seq, ix)).collect();
+        let mut buried = Vec::new();
+        for (_, event) in all {
+            if let Some(queue) = orphans.get(&event) {
+                let message = format!("its queue {queue} is no longer declared; declare it and redrive");
+                buried.push((event, Failure::new(FailureKind::NoQueue, message)));
+                continue;
+            }
+            let e = &self.events[event];
+            let attempts_max = self.queues[e.queue].delivery.attempts_max;
+            if e.attempt >= attempts_max {
+                let message = format!("the platform stopped during run {} of {attempts_max}", e.attempt);
+                buried.push((event, Failure::new(FailureKind::Lost, message)));
+            } else {
+                self.release(event);
+            }
+        }
+        for (event, failure) in buried {
+            self.bury(event, failure, effects);
+        }
+    }
+
+    fn bury(&mut self, event: super::slab::Ix<Event>, failure: Failure, effects: &mut Effects) {
+        let e = &self.events[event];
+        let (tenant, function) = (e.tenant, self.queues[e.queue].function);
+        let fates = vec![(Item::Event(event), Fate::Dead { failure })];
+        let settling = Settling { function, tenant, fates, emitted: Vec::new(), stopped: Vec::new() };
+        let mut writes = Vec::new();
+        self.write_fates(&settling, &mut writes);
+        self.commit(writes, Then::Settle(Box::new(settling)), effects);
+    }
+
+    pub(super) fn drain(&mut self, effects: &mut Effects) {
+        self.phase = Phase::Draining;
+        let waiting: Vec<_> =
+            self.calls.iter().filter(|(_, c)| c.waits).map(|(ix, c)| (ix, c.caller)).collect();
+        for (call, caller) in waiting {
+            self.drop_waiting_call(call);
+            effects.push(Effect::Answer(caller, Answer::Refused(Refusal::Unavailable)));
+        }
+        // Keyed calls that wait are durable: they run after the next start, and their callers are told so.
+        let keyed: Vec<_> =
+            self.remembering.iter().filter(|(_, r)| r.caller.is_some()).map(|(id, _)| *id).collect();
+        for id in keyed {
+            self.keyed_waited(id, effects);
+        }
+    }
+
+    pub(super) fn redrive(&mut self, caller: CallerId, seq: Seq, dead: Dead, effects: &mut Effects) {
+        let tenant_id = dead.event.tenant;
+        let refusal = match self.queue_of.get(&dead.event.queue) {
+            None => Some(Refusal::NoTarget { target: dead.event.queue.to_string() }),
+            Some(_) if self.phase != Phase::Running => Some(Refusal::Unavailable),
+            Some(_) if self.event_of.contains(&dead.event.id) => {
+                let message = "it is being put back already, or an event of the same id waits".to_string();
+                Some(Refusal::Invalid { message })
+            }
+            Some(_) => None,
+        };
+        if let Some(refusal) = refusal {
+            return self.refuse(caller, tenant_id, refusal, effects);
+        }
+        let tenant = self.tenant_ix(tenant_id);
+        let queue = self.queue_of.get(&dead.event.queue).copied().unwrap_or(super::QueueIx(0));
+        if let Some(fingerprint) = dead.event.remember {
+            self.tenants[tenant].remembered += 1;
+            self.remembering.insert(dead.event.id, Remembering { fingerprint, caller: None });
+        }
+        let event = self.insert_event(Event {
+            id: dead.event.id,
+            seq,
+            tenant,
+            queue,
+            body_bytes: dead.event.body_bytes,
+            attempt: 0,
+            notes: dead.event.notes,
+            conflicts: 0,
+            remember: dead.event.remember.is_some(),
+            state: State::Accepting,
+            accepted: dead.event.accepted,
+            ready: self.now,
+        });
+        self.totals.accepting += 1;
+        let waiting = self.waiting_record(event);
+        self.commit(vec![Write::Revive { seq, waiting }], Then::Revive { caller, event }, effects);
+    }
+
+    pub(super) fn discard(&mut self, caller: CallerId, seq: Seq, dead: &Dead, effects: &mut Effects) {
+        let id = dead.event.id;
+        if self.event_of.contains(&id) {
+            let message = "it is being put back, or an event of the same id waits".to_string();
+            return self.refuse(caller, dead.event.tenant, Refusal::Invalid { message }, effects);
+        }
+        if !self.discarding.insert(seq) {
+            let message = "it is being thrown away already".to_string();
+            return self.refuse(caller, dead.event.tenant, Refusal::Invalid { message }, effects);
+        }
+        self.commit(vec![Write::Discard { seq }], Then::Discard { caller, id, seq }, effects);
+    }
+
+    /// The fingerprint of a result that is kept though no key asked for it.
+    pub(super) const NO_KEY: Fingerprint = Fingerprint(0);
+}

@@ -1,0 +1,241 @@
+//! Starting what the scheduler picks, and ending it when its time is over.
+
+use super::{
+    Effect, Effects, Engine, Event, Item, LOST_AFTER, Level, LimitName, Limited, Note, Phase, QueueIx,
+    Running, Start, StartedEvent, State, Then, Timer, Work,
+    fair::{self, Blocker, Flow, FunctionIx, TenantIx},
+    slab::Ix,
+};
+use crate::{EventResult, Failure, FailureKind, InvocationId, Outcome, Span, Time, Usage, record::Write};
+
+impl Engine {
+    /// The flow of a tenant's work for a function.
+    pub(super) fn flow(&mut self, function: FunctionIx, tenant: TenantIx) -> Ix<Flow> {
+        let name = &self.tenants[tenant].name;
+        let declared = self.application.functions.get(&self.functions[function]);
+        let limits = declared.map(|f| f.limits_for(name)).unwrap_or_default();
+        self.scheduler.flow(function, tenant, limits)
+    }
+
+    pub(super) fn enqueue(&mut self, flow: Ix<Flow>, item: Item, first: bool) {
+        let mut hold = self.hold(flow, Some(item).filter(|_| first), 1);
+        if self.scheduler.flows[flow].ready.is_empty() {
+            hold = self.hold(flow, Some(item), 1);
+        }
+        self.scheduler.enqueue(flow, item, hold, first);
+    }
+
+    pub(super) fn flow_changed(&mut self, flow: Ix<Flow>) {
+        let hold = self.hold(flow, None, 0);
+        self.scheduler.changed(flow, hold);
+    }
+
+    /// Until when a flow's batch may still fill, given a new head and `more` items.
+    fn hold(&self, flow: Ix<Flow>, head: Option<Item>, more: usize) -> Time {
+        let ready = &self.scheduler.flows[flow].ready;
+        let Some(Item::Event(event)) = head.or_else(|| ready.front().copied()) else { return Time(0) };
+        let event = &self.events[event];
+        let delivery = &self.queues[event.queue].delivery;
+        if delivery.batch_window == Span::ZERO || ready.len() + more >= delivery.batch_max as usize {
+            return Time(0);
+        }
+        fair::hold(event.ready, delivery.batch_window)
+    }
+
+    /// An event that is durable waits for its time, or is ready.
+    pub(super) fn release(&mut self, event: Ix<Event>) {
+        let ready = self.events[event].ready;
+        if ready > self.now {
+            self.events[event].state = State::Delayed;
+            self.timers.insert((ready, Timer::Event(event)));
+        } else {
+            self.make_ready(event);
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, event: Ix<Event>) {
+        self.make_ready_at(event, false);
+    }
+
+    /// Into its flow, at the end or, where its turn had come already, at the head.
+    pub(super) fn make_ready_at(&mut self, event: Ix<Event>, first: bool) {
+        let now = self.now;
+        let entry = &mut self.events[event];
+        entry.state = State::Ready;
+        entry.ready = now;
+        let (queue, tenant) = (entry.queue, entry.tenant);
+        let flow = self.flow(self.queues[queue].function, tenant);
+        self.enqueue(flow, Item::Event(event), first);
+    }
+
+    /// Starts all that may start now. What stays records what it waits for.
+    pub(super) fn start_ready(&mut self, effects: &mut Effects) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        while let Some(flow) = self.scheduler.next() {
+            self.start(flow, effects);
+        }
+    }
+
+    fn start(&mut self, flow: Ix<Flow>, effects: &mut Effects) {
+        let (function, tenant) = (self.scheduler.flows[flow].function, self.scheduler.flows[flow].tenant);
+        let blocker = self.scheduler.flows[flow].waited_for;
+        let items = self.take_batch(flow);
+        let hold = self.hold(flow, None, 0);
+        let count = items.len() as u32; // bounded by `batch_max`
+        let waited_for = blocker.filter(|b| *b != Blocker::Batch).map(|b| self.limit_name(flow, Some(b)));
+        self.scheduler.hold(flow, hold);
+        let (charge, estimate) = self.scheduler.enter(flow, count);
+        let invocation = InvocationId(self.next_invocation);
+        self.next_invocation += 1;
+        let mut writes = Vec::new();
+        for item in &items {
+            self.begin(*item, invocation, waited_for.clone(), &mut writes, effects);
+        }
+        let call = items.iter().any(|item| matches!(item, Item::Call(_)));
+        self.invocations
+            .insert(invocation, Running { function, tenant, flow, charge, estimate, items, timer: None });
+        if call {
+            self.started(invocation, effects);
+        } else {
+            self.commit(writes, Then::Start(invocation), effects);
+        }
+    }
+
+    /// The head of a flow, and what may run with it: events of the same queue.
+    fn take_batch(&mut self, flow: Ix<Flow>) -> Vec<Item> {
+        let ready = &mut self.scheduler.flows[flow].ready;
+        let Some(head) = ready.pop_front() else { return Vec::new() };
+        let mut items = vec![head];
+        if let Item::Event(event) = head {
+            let queue: QueueIx = self.events[event].queue;
+            let max = self.queues[queue].delivery.batch_max as usize;
+            while items.len() < max
+                && let Some(&Item::Event(next)) = ready.front()
+                && self.events[next].queue == queue
+            {
+                ready.pop_front();
+                items.push(Item::Event(next));
+            }
+        }
+        items
+    }
+
+    /// One item of an invocation begins.
+    fn begin(
+        &mut self,
+        item: Item,
+        invocation: InvocationId,
+        waited_for: Option<LimitName>,
+        writes: &mut Vec<Write>,
+        effects: &mut Effects,
+    ) {
+        let (id, tenant, function, attempt, since) = match item {
+            Item::Event(event) => {
+                let e = &mut self.events[event];
+                e.state = State::Running(invocation);
+                e.attempt = e.attempt.saturating_add(1);
+                let (id, tenant, attempt, ready, seq) = (e.id, e.tenant, e.attempt, e.ready, e.seq);
+                let function = self.queues[e.queue].function;
+                writes.push(Write::Update { seq, waiting: self.waiting_record(event) });
+                (id, tenant, function, attempt, ready)
+            }
+            Item::Call(call) => {
+                self.call_leaves(call);
+                let c = &self.calls[call];
+                (c.id, c.tenant, c.function, 1, c.accepted)
+            }
+        };
+        effects.push(Effect::Note(Note::Started {
+            id,
+            tenant: self.tenants[tenant].id,
+            function: self.functions[function].clone(),
+            invocation,
+            attempt,
+            dwell: self.now.since(since),
+            waited_for,
+        }));
+    }
+
+    /// The attempt is durable, or nothing had to be: the invocation starts.
+    pub(super) fn started(&mut self, invocation: InvocationId, effects: &mut Effects) {
+        let Some(running) = self.invocations.get(&invocation) else { return };
+        let function = self.functions[running.function].clone();
+        let timeout = self.application.functions.get(&function).map_or(Span::ZERO, |f| f.timeout);
+        let deadline = self.now.after(timeout);
+        let timer = (deadline, Timer::Deadline(invocation));
+        let events = running.items.iter().filter_map(|item| match item {
+            Item::Event(event) => {
+                let e = &self.events[*event];
+                Some(StartedEvent { seq: e.seq, id: e.id, attempt: e.attempt })
+            }
+            Item::Call(_) => None,
+        });
+        let work = match running.items.first() {
+            Some(Item::Call(call)) => {
+                let c = &self.calls[*call];
+                Work::Call { caller: c.caller, id: c.id, accepted: c.accepted }
+            }
+            _ => Work::Events(events.collect()),
+        };
+        let tenant = self.tenants[running.tenant].id;
+        self.timers.insert(timer);
+        if let Some(running) = self.invocations.get_mut(&invocation) {
+            running.timer = Some(timer);
+        }
+        effects.push(Effect::Start(Start { invocation, function, tenant, work, deadline }));
+    }
+
+    /// The time is over: the worker is told to stop it, and gets a little time to say what it did.
+    pub(super) fn deadline(&mut self, invocation: InvocationId, effects: &mut Effects) {
+        let Some(running) = self.invocations.get_mut(&invocation) else { return };
+        let mut lost_at = self.now.after(LOST_AFTER);
+        if let Some(Item::Event(event)) = running.items.first() {
+            let function = self.application.functions.get(&self.functions[running.function]);
+            let delivery = &self.queues[self.events[*event].queue].delivery;
+            let timeout = function.map_or(Span::ZERO, |f| f.timeout);
+            let hidden = Span(delivery.visibility.0.saturating_sub(timeout.0));
+            lost_at = self.now.after(hidden.max(Span::from_millis(100)));
+        }
+        let timer = (lost_at, Timer::Lost(invocation));
+        running.timer = Some(timer);
+        self.timers.insert(timer);
+        effects.push(Effect::Stop(invocation));
+    }
+
+    /// Its worker said nothing: it is taken as lost, and whatever it says later is stale.
+    pub(super) fn lost(&mut self, invocation: InvocationId, effects: &mut Effects) {
+        let Some(running) = self.invocations.get(&invocation) else { return };
+        let failure =
+            Failure::new(FailureKind::Lost, "its run did not end in time and its worker said nothing");
+        let result = EventResult { verdict: Err(failure), emits: Vec::new() };
+        let results = vec![result; running.items.len()];
+        let usage = Usage::default();
+        self.finished(invocation, Outcome { results, reads: Vec::new(), writes: Vec::new(), usage }, effects);
+    }
+
+    /// A blocker by the name of its limit.
+    pub(super) fn limit_name(&self, flow: Ix<Flow>, blocker: Option<Blocker>) -> LimitName {
+        let flow = self.scheduler.flows.get(flow);
+        let names = flow.map(|f| (self.functions[f.function].clone(), self.tenants[f.tenant].name.clone()));
+        let Some((function, tenant)) = names else {
+            return LimitName { level: Level::Platform, of: Limited::Concurrency };
+        };
+        let (level, of) = match blocker {
+            Some(Blocker::LongFunctions) => (Level::LongFunctions, Limited::Concurrency),
+            Some(Blocker::TenantConcurrency) => (Level::Tenant(tenant), Limited::Concurrency),
+            Some(Blocker::TenantRate) => (Level::Tenant(tenant), Limited::Rate),
+            Some(Blocker::FunctionConcurrency) => (Level::Function(function), Limited::Concurrency),
+            Some(Blocker::FunctionRate) => (Level::Function(function), Limited::Rate),
+            Some(Blocker::Downstream) => (Level::Function(function), Limited::WaitingEvents),
+            Some(Blocker::FlowConcurrency) => (Level::FunctionTenant(function, tenant), Limited::Concurrency),
+            Some(Blocker::FlowRate) => (Level::FunctionTenant(function, tenant), Limited::Rate),
+            Some(Blocker::PlatformRate) => (Level::Platform, Limited::Rate),
+            Some(Blocker::PlatformConcurrency | Blocker::Batch) | None => {
+                (Level::Platform, Limited::Concurrency)
+            }
+        };
+        LimitName { level, of }
+    }
+}
