@@ -159,8 +159,8 @@ impl Engine {
         let refusal = match self.queue_of.get(&dead.event.queue) {
             None => Some(Refusal::NoTarget { target: dead.event.queue.to_string() }),
             Some(_) if self.phase != Phase::Running => Some(Refusal::Unavailable),
-            Some(_) if self.event_of.contains(&dead.event.id) => {
-                let message = "it is being put back already, or an event of the same id waits".to_string();
+            Some(_) if self.event_of.contains(&dead.event.id) || self.discarding.contains(&seq) => {
+                let message = "it is being put back or thrown away, or an event of its id waits".to_string();
                 Some(Refusal::Invalid { message })
             }
             Some(_) => None,

@@ -254,11 +254,11 @@ impl Application {
         let cap = u64::from(self.limits.limits.concurrency.cap);
         let tenants: u64 = self.tenants.values().map(|t| u64::from(t.limits.concurrency.guarantee)).sum();
         let functions: u64 = self.functions.values().map(|f| u64::from(f.limits.concurrency.guarantee)).sum();
-        if tenants + functions > cap {
+        if tenants + functions >= cap {
             found.add(
                 vec!["limits".into(), "concurrency".into(), "cap".into()],
                 format!(
-                    "guarantees of tenants ({tenants}) and functions ({functions}) add up to {}, above the cap of {cap}",
+                    "guarantees of tenants ({tenants}) and functions ({functions}) add up to {}; the cap of {cap} must be above, or those without a guarantee would never run",
                     tenants + functions
                 ),
                 "raise the cap or lower the guarantees",
