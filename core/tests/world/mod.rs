@@ -362,7 +362,10 @@ impl World {
                 time: *accepted,
                 lineage: flyball_core::Lineage::edge(*id),
             }],
-            Work::Events(events) => events.iter().map(|e| self.store.events[&e.seq].0.clone()).collect(),
+            // A worker that was given up may report on events that are long over.
+            Work::Events(events) => {
+                events.iter().filter_map(|e| self.store.events.get(&e.seq)).map(|e| e.0.clone()).collect()
+            }
         };
         let mut outcome = Outcome { results: vec![], reads: vec![], writes: vec![], usage: usage(1_000) };
         for parent in &parents {
