@@ -249,7 +249,7 @@ fn list(names: &[String]) -> String {
 
 /// The mistake that most first attempts make.
 fn module_hint(error: &str) -> &'static str {
-    if error.contains("expected a WebAssembly component but was given a WebAssembly module") {
+    if error.contains("attempted to parse a wasm module with a component parser") {
         " (build for wasm32-wasip2, or make a component of the module with `wasm-tools component new`)"
     } else {
         ""

@@ -393,7 +393,7 @@ fn failed(error: &wasmtime::Error, guest: Option<&Guest>) -> Failure {
     }
     match error.downcast_ref::<Trap>() {
         // The backtrace is the error's context and comes before the trap itself.
-        Some(trap) => Failure::new(FailureKind::Trap, format!("{trap}; {error:#}")),
+        Some(trap) => Failure::new(FailureKind::Trap, format!("{trap}; {error}")),
         None => Failure::new(FailureKind::Trap, format!("{error:#}")),
     }
 }
