@@ -231,9 +231,17 @@ struct Settling {
     function: FunctionIx,
     tenant: TenantIx,
     fates: Vec<(Item, Fate)>,
-    emitted: Vec<Ix<Event>>,
+    emitted: Vec<Emitted>,
     /// Emitted events that were stopped at once: dead when this commits.
     stopped: Vec<(EventId, Failure)>,
+}
+
+/// An emitted event on its way into the store, and where it comes from.
+#[derive(Debug, Clone, Copy, Hash)]
+struct Emitted {
+    event: Ix<Event>,
+    cause: Option<EventId>,
+    root: EventId,
 }
 
 #[derive(Debug, Clone, Hash)]

@@ -1,1 +1,13 @@
-//! Scaffold.
+//! The only owner of sockets, clock and tasks: the driver of the engine, the HTTP gateway and the admin API.
+//!
+//! - [`platform`]: the door: an application with its functions, tenants and lane.
+//! - `lane`: drives one engine with a real clock, a store and an executor.
+//! - [`tenants`]: names, API keys and secrets. [`telemetry`]: figures, traces, logs, metrics.
+//! - `backend`: what functions reach through the host. [`executor`]: what runs them.
+
+mod backend;
+pub mod executor;
+mod lane;
+pub mod platform;
+pub mod telemetry;
+pub mod tenants;

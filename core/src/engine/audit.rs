@@ -50,8 +50,8 @@ impl Engine {
                 Then::Accept { events, .. } => (State::Accepting, events.clone()),
                 Then::AcceptCall { event } | Then::Revive { event, .. } => (State::Accepting, vec![*event]),
                 Then::Settle(settling) => {
-                    for event in &settling.emitted {
-                        places.entry(*event).or_default().push(State::Accepting);
+                    for emitted in &settling.emitted {
+                        places.entry(emitted.event).or_default().push(State::Accepting);
                     }
                     let events = settling.fates.iter().filter_map(|(item, _)| match item {
                         Item::Event(event) => Some(*event),

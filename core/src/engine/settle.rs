@@ -1,7 +1,7 @@
 //! How invocations end: outcomes commit once, failures are tried again or go to the dead letters.
 
 use super::{
-    BatchNo, Effect, Effects, Engine, Event, Fate, Item, Note, QueueIx, RECENT_MAX, Running, Settling, State,
+    BatchNo, Effect, Effects, Emitted, Engine, Event, Fate, Item, Note, QueueIx, RECENT_MAX, Running, Settling, State,
     Then, fair::TenantIx, slab::Ix,
 };
 use crate::{
@@ -182,8 +182,9 @@ impl Engine {
                 settling.stopped.push((id, failure));
                 continue;
             }
+            let (cause, root) = (copy.lineage.cause(), copy.lineage.root);
             let (event, write) = self.new_event(&route.queue, copy, body.clone(), delay, tenant, false);
-            settling.emitted.push(event);
+            settling.emitted.push(Emitted { event, cause, root });
             writes.push(write);
         }
     }
@@ -226,18 +227,18 @@ impl Engine {
             self.totals.stopped += 1;
             effects.push(Effect::Note(Note::Dead { id, tenant, failure }));
         }
-        for event in emitted {
-            self.emitted(event, tenant, effects);
+        for emitted in emitted {
+            self.emitted(emitted, tenant, effects);
         }
     }
 
-    fn emitted(&mut self, event: Ix<Event>, tenant: TenantId, effects: &mut Effects) {
+    fn emitted(&mut self, emitted: Emitted, tenant: TenantId, effects: &mut Effects) {
+        let Emitted { event, cause, root } = emitted;
         self.totals.accepting -= 1;
         self.totals.accepted += 1;
         let e = &self.events[event];
         let queue = self.queues[e.queue].name.clone();
-        // The chain is in the envelope; telemetry has it from the outcome that the driver passed in.
-        effects.push(Effect::Note(Note::Accepted { id: e.id, tenant, queue, cause: None, root: e.id }));
+        effects.push(Effect::Note(Note::Accepted { id: e.id, tenant, queue, cause, root }));
         self.release(event);
     }
 
@@ -326,9 +327,9 @@ impl Engine {
             tenant: self.tenants[tenant].id,
             function: self.functions[function].clone(),
         }));
-        for event in emitted {
+        for emitted in emitted {
             self.totals.accepting -= 1;
-            self.remove_event(event);
+            self.remove_event(emitted.event);
         }
         let mut rest =
             Settling { function, tenant, fates: Vec::new(), emitted: Vec::new(), stopped: Vec::new() };

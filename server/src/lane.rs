@@ -1,0 +1,561 @@
+//! Drives one engine with a real clock, a store and an executor.
+//!
+//! The engine is behind one lock. Whoever has an input takes the lock, steps, and carries the effects out
+//! after letting go: a connection's task, an invocation's end, the writer, the timer. Under the lock
+//! there is nothing but `step`.
+//!
+//! - `writer`: the one thread that commits, in groups, in the order of the engine's batch numbers.
+//! - `reopen`: makes an engine from the store: at the start, and after a commit that failed.
+//! - `wire`: how an HTTP request or response is an event's body.
+
+mod reopen;
+pub(crate) mod wire;
+mod writer;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use flyball_core::{
+    Answer, BatchNo, CallerId, Commit, Effect, Engine, Envelope, EventId, Failure, FailureKind, Input,
+    InvocationId, Keyed, Lineage, Name, Outcome, Refusal, Send as SendEvent, Start, StartedEvent, TenantId,
+    Time, Usage, Work,
+    invocation::Invocation,
+    model::Shared,
+    record::{self, Bucket, Settled},
+};
+use flyball_host::{Backend, Delivery, Finished, HttpCall};
+use flyball_store::{Store, Table};
+use http::{Request, Response};
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    executor::{Executor, Job},
+    telemetry::Telemetry,
+    tenants::Tenants,
+};
+
+/// How often a keyed request is looked up again because an outcome was committed meanwhile.
+const LOOK_AGAIN_MAX: u32 = 8;
+
+/// An answer, with the response of a call that nothing was written for.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) response: Option<Response<Bytes>>,
+}
+
+/// What is kept for a caller until it is answered.
+struct Caller {
+    answer: oneshot::Sender<Answered>,
+    /// The request of a call, until it starts. A call that met a conflict starts more than once.
+    request: Option<Arc<Request<Bytes>>>,
+    response: Option<Response<Bytes>>,
+}
+
+/// The engine, or why there is none.
+pub(crate) struct State {
+    engine: Option<Engine>,
+    /// Counts the engines. What was asked by one before is of no account.
+    generation: u64,
+    now: Time,
+}
+
+/// One lane. See the module's text.
+pub(crate) struct Lane {
+    pub(crate) application: Shared,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) tenants: Arc<Tenants>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    executor: Arc<dyn Executor>,
+    backend: Arc<dyn Backend>,
+    state: Mutex<State>,
+    callers: Mutex<HashMap<CallerId, Caller>>,
+    next_caller: AtomicU64,
+    commits: Mutex<Option<mpsc::Sender<(u64, Commit)>>>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Told when the next deadline has come nearer.
+    nearer: Notify,
+    armed: AtomicU64,
+    down: Mutex<Option<String>>,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").finish_non_exhaustive()
+    }
+}
+
+/// What a lane is made of.
+pub(crate) struct Parts {
+    pub(crate) application: Shared,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) tenants: Arc<Tenants>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) backend: Arc<dyn Backend>,
+}
+
+impl Lane {
+    /// Opens the lane: what the store holds is restored, the writer and the timer start.
+    pub(crate) fn open(parts: Parts, io: &tokio::runtime::Handle) -> Result<Arc<Lane>, reopen::ReopenError> {
+        let Parts { application, store, tenants, telemetry, executor, backend } = parts;
+        let (send, receive) = mpsc::channel();
+        let lane = Arc::new(Lane {
+            application,
+            store,
+            tenants,
+            telemetry,
+            executor,
+            backend,
+            state: Mutex::new(State { engine: None, generation: 0, now: Time(0) }),
+            callers: Mutex::new(HashMap::new()),
+            next_caller: AtomicU64::new(1),
+            commits: Mutex::new(Some(send)),
+            writer: Mutex::new(None),
+            nearer: Notify::new(),
+            armed: AtomicU64::new(u64::MAX),
+            down: Mutex::new(Some("opening".into())),
+        });
+        lane.reopen()?;
+        let weak = Arc::downgrade(&lane);
+        let writer = std::thread::Builder::new().name("flyball-writer".into());
+        let writer = writer.spawn(move || writer::run(&weak, &receive));
+        *locked(&lane.writer) = Some(writer.map_err(reopen::ReopenError::Thread)?);
+        io.spawn(timer(Arc::downgrade(&lane)));
+        Ok(lane)
+    }
+
+    /// Why no work is taken, if so.
+    pub(crate) fn down(&self) -> Option<String> {
+        locked(&self.down).clone()
+    }
+
+    /// Asks the engine something. `None` while there is none.
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&Engine) -> T) -> Option<T> {
+        locked(&self.state).engine.as_ref().map(question)
+    }
+
+    /// The engine's time, now.
+    pub(crate) fn now(&self) -> Time {
+        wall_clock().max(locked(&self.state).now)
+    }
+
+    /// Tells the engine what happened, and carries out what it wants done.
+    pub(crate) fn step(self: &Arc<Self>, input: Input) {
+        self.step_all(None, [input]);
+    }
+
+    /// The same for several inputs under one lock, if `generation` is still the engine's.
+    fn step_all(self: &Arc<Self>, generation: Option<u64>, inputs: impl IntoIterator<Item = Input>) {
+        let mut effects = Vec::new();
+        let wall = wall_clock();
+        let (generation, deadline) = {
+            let mut state = locked(&self.state);
+            if generation.is_some_and(|generation| generation != state.generation) {
+                return;
+            }
+            state.now = state.now.max(wall);
+            let now = state.now;
+            let Some(engine) = &mut state.engine else { return };
+            for input in inputs {
+                engine.step(now, input, &mut effects);
+            }
+            let deadline = engine.next_deadline();
+            (state.generation, deadline)
+        };
+        if deadline.is_some_and(|at| at.0 < self.armed.load(Ordering::Relaxed)) {
+            self.nearer.notify_one();
+        }
+        for effect in effects {
+            self.carry_out(generation, effect);
+        }
+    }
+
+    fn carry_out(self: &Arc<Self>, generation: u64, effect: Effect) {
+        match effect {
+            Effect::Commit(commit) => {
+                // The channel is gone only while closing, when nothing new is accepted.
+                let commits = locked(&self.commits);
+                let sent = commits.as_ref().map(|commits| commits.send((generation, commit)));
+                drop(sent);
+            }
+            Effect::Start(start) => self.start(generation, start),
+            // The executor keeps deadlines itself, and gives what the run did; the engine's own patience
+            // ends with `Lost`.
+            Effect::Stop(invocation) => tracing::debug!(?invocation, "a run has reached its deadline"),
+            Effect::Answer(caller, answer) => self.answer(caller, answer),
+            Effect::Note(note) => self.telemetry.note(&note, wall_clock()),
+        }
+    }
+
+    fn answer(&self, caller: CallerId, answer: Answer) {
+        let caller = locked(&self.callers).remove(&caller);
+        if let Some(Caller { answer: waiting, response, .. }) = caller {
+            let response = response.filter(|_| matches!(answer, Answer::Done { .. }));
+            // Whoever has gone is not told.
+            drop(waiting.send(Answered { answer, response }));
+        }
+    }
+
+    /// Calls a function without a key: nothing is written.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        function: Name,
+        request: Request<Bytes>,
+    ) -> Answered {
+        let (caller, answer) = self.caller(Some(Arc::new(request)));
+        let gone = Gone { lane: self, caller };
+        self.step(Input::Call(flyball_core::Call { caller, tenant, function, key: None }));
+        let answered = self.hear(answer).await;
+        drop(gone);
+        answered
+    }
+
+    /// Calls a function under an idempotency key.
+    pub(crate) async fn call_keyed(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        function: Name,
+        key: &KeyOf<'_>,
+        stored: StoredRequest,
+    ) -> Answered {
+        for _ in 0..LOOK_AGAIN_MAX {
+            let keyed = match self.look_up(tenant, &Name::inbox_of(&function), key) {
+                Ok(keyed) => keyed,
+                Err(answered) => return answered,
+            };
+            let StoredRequest { attributes, body } = stored.clone();
+            let call = flyball_core::KeyedCall { keyed, attributes, body };
+            let (caller, answer) = self.caller(None);
+            let key = Some(Box::new(call));
+            self.step(Input::Call(flyball_core::Call { caller, tenant, function: function.clone(), key }));
+            let answered = self.hear(answer).await;
+            if answered.answer != Answer::LookAgain {
+                return answered;
+            }
+        }
+        unavailable()
+    }
+
+    /// Sends an event. `caller` and `key` of `event` are put in here.
+    pub(crate) async fn send(self: &Arc<Self>, mut event: SendEvent, key: Option<&KeyOf<'_>>) -> Answered {
+        for _ in 0..LOOK_AGAIN_MAX {
+            if let Some(key) = key {
+                let target = Name::stored(&event.target);
+                let Ok(target) = target else {
+                    let refusal = Refusal::NoTarget { target: event.target };
+                    return Answered { answer: Answer::Refused(refusal), response: None };
+                };
+                event.key = match self.look_up(event.tenant, &target, key) {
+                    Ok(keyed) => Some(keyed),
+                    Err(answered) => return answered,
+                };
+            }
+            let (caller, answer) = self.caller(None);
+            event.caller = caller;
+            self.step(Input::Send(event.clone()));
+            let answered = self.hear(answer).await;
+            if answered.answer != Answer::LookAgain {
+                return answered;
+            }
+        }
+        unavailable()
+    }
+
+    /// An input that a caller waits for.
+    pub(crate) async fn operate(self: &Arc<Self>, input: impl FnOnce(CallerId) -> Input) -> Answer {
+        let (caller, answer) = self.caller(None);
+        self.step(input(caller));
+        self.hear(answer).await.answer
+    }
+
+    fn caller(&self, request: Option<Arc<Request<Bytes>>>) -> (CallerId, oneshot::Receiver<Answered>) {
+        let caller = CallerId(self.next_caller.fetch_add(1, Ordering::Relaxed));
+        let (answer, receive) = oneshot::channel();
+        // While there is no engine nobody would answer.
+        if self.down().is_none() {
+            locked(&self.callers).insert(caller, Caller { answer, request, response: None });
+        }
+        (caller, receive)
+    }
+
+    async fn hear(&self, answer: oneshot::Receiver<Answered>) -> Answered {
+        answer.await.unwrap_or_else(|_| unavailable())
+    }
+
+    /// What is recorded under a key. The mark is read first: an outcome that is committed between the two
+    /// is noticed by the engine.
+    fn look_up(&self, tenant: TenantId, target: &Name, key: &KeyOf<'_>) -> Result<Keyed, Answered> {
+        let id = EventId::keyed(tenant, target, key.key);
+        let Some(as_of) = self.ask(Engine::settled_mark) else { return Err(unavailable()) };
+        let found = self.settled(id).map_err(|error| {
+            tracing::error!(%error, "can't read what is recorded under a key");
+            unavailable()
+        })?;
+        Ok(Keyed { id, fingerprint: key.fingerprint, as_of, found: found.map(Box::new) })
+    }
+
+    /// The settled record of an event, if it is remembered.
+    pub(crate) fn settled(&self, id: EventId) -> Result<Option<Settled>, LookUpError> {
+        let now = self.now();
+        let buckets = self.ask(|engine| engine.buckets(now)).unwrap_or(1..=0);
+        for bucket in buckets.rev() {
+            if let Some(bytes) = self.store.get(Table::Settled, &record::settled_key(Bucket(bucket), id))? {
+                return Ok(Some(record::decode(&bytes)?));
+            }
+        }
+        Ok(None)
+    }
+
+    fn start(self: &Arc<Self>, generation: u64, start: Start) {
+        let invocation = start.invocation;
+        let events = match &start.work {
+            Work::Call { .. } => 1,
+            Work::Events(events) => events.len(),
+        };
+        if let Err(failure) = self.try_start(generation, start) {
+            self.finished(generation, invocation, not_started(&failure, events));
+        }
+    }
+
+    fn try_start(self: &Arc<Self>, generation: u64, start: Start) -> Result<(), Failure> {
+        let Start { invocation, function, tenant, work, deadline } = start;
+        let not_started = |why: String| Failure::new(FailureKind::NotStarted, why);
+        let state = Invocation::new(self.application.clone(), &function, tenant)
+            .ok_or_else(|| not_started(format!("there is no function {function}")))?;
+        let name = self.tenants.name_of(tenant).ok_or_else(|| not_started("its tenant is unknown".into()))?;
+        let caller = match &work {
+            Work::Call { caller, .. } => Some(*caller),
+            Work::Events(_) => None,
+        };
+        let input = match work {
+            Work::Call { caller, id, accepted } => {
+                self.call_input(&function, tenant, caller, id, accepted)?
+            }
+            Work::Events(events) => self.events_input(&events)?,
+        };
+        let http = matches!(input, flyball_host::Input::Http(_));
+        let lane = Arc::clone(self);
+        let left = deadline.since(wall_clock());
+        self.executor.start(Job {
+            function,
+            tenant: name,
+            invocation: state,
+            input,
+            deadline: Instant::now() + Duration::from_micros(left.0),
+            response_bytes_max: self.application.limits.request_bytes_max,
+            backend: self.backend.clone(),
+            done: Box::new(move |finished| lane.ended(generation, invocation, caller, http, finished)),
+        });
+        Ok(())
+    }
+
+    fn call_input(
+        &self,
+        function: &Name,
+        tenant: TenantId,
+        caller: CallerId,
+        id: EventId,
+        accepted: Time,
+    ) -> Result<flyball_host::Input, Failure> {
+        let request = locked(&self.callers).get(&caller).and_then(|caller| caller.request.clone());
+        let gone = || Failure::new(FailureKind::NotStarted, "its caller has gone");
+        let request = request.ok_or_else(gone)?;
+        let envelope = Envelope {
+            id,
+            tenant,
+            target: Name::inbox_of(function),
+            attributes: wire::attributes(&request),
+            time: accepted,
+            lineage: Lineage::edge(id),
+        };
+        let request = Request::clone(&request);
+        Ok(flyball_host::Input::Http(Box::new(HttpCall { envelope, request, https: false })))
+    }
+
+    fn events_input(&self, events: &[StartedEvent]) -> Result<flyball_host::Input, Failure> {
+        let mut deliveries = Vec::with_capacity(events.len());
+        for event in events {
+            let key = record::key_of(event.seq);
+            let read = |table| match self.store.get(table, &key) {
+                Ok(Some(bytes)) => Ok(bytes),
+                Ok(None) => Err(unreadable(event.id, "it is not in the store")),
+                Err(error) => Err(unreadable(event.id, &error.to_string())),
+            };
+            let envelope: Envelope = record::decode(&read(Table::Events)?)
+                .map_err(|error| unreadable(event.id, &error.to_string()))?;
+            let body = read(Table::Bodies)?;
+            if let Some(request) = wire::request(&envelope.attributes, &body) {
+                let request = request.map_err(|error| unreadable(event.id, &error))?;
+                let call = HttpCall { envelope, request, https: false };
+                return Ok(flyball_host::Input::Http(Box::new(call)));
+            }
+            let body = flyball_core::Body::from(&body[..]);
+            deliveries.push(Delivery { envelope, body, attempt: u32::from(event.attempt) });
+        }
+        Ok(flyball_host::Input::Events(deliveries))
+    }
+
+    /// An executor is done with a run.
+    fn ended(
+        self: &Arc<Self>,
+        generation: u64,
+        invocation: InvocationId,
+        caller: Option<CallerId>,
+        http: bool,
+        finished: Finished,
+    ) {
+        let Finished { mut outcome, response } = finished;
+        if let Some(response) = response {
+            match caller {
+                // Nothing of it is written: it waits here for the answer.
+                Some(caller) => {
+                    if let Some(caller) = locked(&self.callers).get_mut(&caller) {
+                        caller.response = Some(response);
+                    }
+                }
+                None if http => {
+                    if let Some(result) = outcome.results.first_mut()
+                        && result.verdict.is_ok()
+                    {
+                        result.verdict = Ok(wire::encode_response(&response));
+                    }
+                }
+                None => {}
+            }
+        }
+        self.finished(generation, invocation, outcome);
+    }
+
+    fn finished(self: &Arc<Self>, generation: u64, invocation: InvocationId, outcome: Outcome) {
+        self.step_all(Some(generation), [Input::Finished(invocation, outcome)]);
+    }
+
+    /// No new work; resolves when nothing runs any more, or after `grace`. Answers whether all had ended.
+    pub(crate) async fn drain(self: &Arc<Self>, grace: Duration) -> bool {
+        self.step(Input::Drain);
+        let idle = || self.ask(Engine::is_idle).unwrap_or(true);
+        let end = Instant::now() + grace;
+        while !idle() && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        idle()
+    }
+
+    /// Ends the writer, after what it was given is durable.
+    pub(crate) fn close(&self) {
+        *locked(&self.down) = Some("closed".into());
+        locked(&self.commits).take();
+        self.executor.close();
+        if let Some(writer) = locked(&self.writer).take()
+            && writer.thread().id() != std::thread::current().id()
+        {
+            drop(writer.join());
+        }
+        self.nearer.notify_one();
+    }
+
+    /// What a commit that was durable, or refused, leads to.
+    fn committed(self: &Arc<Self>, generation: u64, results: Vec<(BatchNo, flyball_core::CommitResult)>) {
+        let inputs = results.into_iter().map(|(batch, result)| Input::Committed(batch, result));
+        self.step_all(Some(generation), inputs);
+    }
+}
+
+/// A request as it is stored: what it is, and its bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredRequest {
+    pub(crate) attributes: flyball_core::Attributes,
+    pub(crate) body: flyball_core::Body,
+}
+
+/// An idempotency key and the hash of its request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyOf<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) fingerprint: flyball_core::Fingerprint,
+}
+
+/// Why a record can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LookUpError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] flyball_store::StoreError),
+    /// The record is damaged.
+    #[error(transparent)]
+    Record(#[from] record::RecordError),
+}
+
+/// Tells the engine that a caller has gone, when its future is dropped before the answer came.
+struct Gone<'a> {
+    lane: &'a Arc<Lane>,
+    caller: CallerId,
+}
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        let waited = locked(&self.lane.callers).remove(&self.caller).is_some();
+        if waited {
+            self.lane.step(Input::Abandon(self.caller));
+        }
+    }
+}
+
+fn unavailable() -> Answered {
+    Answered { answer: Answer::Refused(Refusal::Unavailable), response: None }
+}
+
+fn unreadable(id: EventId, why: &str) -> Failure {
+    Failure::new(FailureKind::NotStarted, format!("event {id} can't be read: {why}"))
+}
+
+fn not_started(failure: &Failure, events: usize) -> Outcome {
+    let result = flyball_core::EventResult { verdict: Err(failure.clone()), emits: Vec::new() };
+    Outcome { results: vec![result; events], reads: Vec::new(), writes: Vec::new(), usage: Usage::default() }
+}
+
+/// The wall clock as the engine's time.
+pub(crate) fn wall_clock() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// What a panicked holder left behind is still whole: every change under these locks is one assignment
+/// or one call.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Steps with [`Input::Tick`] when the engine's next deadline is reached.
+async fn timer(lane: std::sync::Weak<Lane>) {
+    loop {
+        let Some(strong) = lane.upgrade() else { return };
+        let deadline = strong.ask(Engine::next_deadline).flatten();
+        // A lane without an engine, or with nothing to wait for, looks again after a while.
+        let at = deadline.unwrap_or_else(|| wall_clock().after(flyball_core::Span::from_secs(1)));
+        strong.armed.store(at.0, Ordering::Relaxed);
+        let left = Duration::from_micros(at.since(wall_clock()).0);
+        let lane_alive = async {
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                () = strong.nearer.notified() => {}
+            }
+        };
+        // The lane stays alive for a second at most after its last user has gone.
+        drop(tokio::time::timeout(Duration::from_secs(1), lane_alive).await);
+        if deadline.is_some_and(|at| at <= wall_clock()) {
+            strong.step(Input::Tick);
+        }
+    }
+}

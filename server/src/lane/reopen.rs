@@ -1,0 +1,173 @@
+//! Making an engine from the store, at the start and after a commit that failed. Nothing in memory is
+//! repaired: what is not in the store never happened.
+
+use std::{sync::Arc, time::Duration};
+
+use flyball_core::{
+    Engine, Input, Seq, Settings, Time,
+    record::{self, RecordError, Waiting},
+};
+use flyball_store::{Scan, StoreError, Table};
+
+use super::{Answered, Lane, locked, unavailable, wall_clock};
+
+/// Rows read at once while opening.
+const PAGE_ROWS: usize = 5_000;
+/// Bytes read at once while opening.
+const PAGE_BYTES: usize = 8 << 20;
+/// Where the lane's time is kept in `Table::Meta`.
+const NOW_KEY: &[u8] = b"now";
+/// How long a lane that can't be opened again waits between tries, at most.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Why the lane can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ReopenError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record can't be read.
+    #[error("a record in {table:?} at {key:?}: {error}")]
+    Record {
+        /// In which table.
+        table: Table,
+        /// Under which key.
+        key: Vec<u8>,
+        /// What is wrong.
+        error: RecordError,
+    },
+    /// No thread can be had.
+    #[error("can't start the writer's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+impl Lane {
+    /// Throws the engine away and makes one from the store.
+    pub(super) fn reopen(self: &Arc<Self>) -> Result<(), ReopenError> {
+        let generation = {
+            let mut state = locked(&self.state);
+            state.engine = None;
+            state.generation += 1;
+            state.generation
+        };
+        // One process opens the store once; each engine in it needs an incarnation of its own.
+        let incarnation = (self.store.incarnation() << 20) + generation;
+        let settings = Settings { lane: 0, incarnation, seed: incarnation };
+        let mut engine = Engine::new(self.application.clone(), settings);
+        let mut effects = Vec::new();
+        let now = self.last_now()?.max(wall_clock());
+        for tenant in self.tenants.all() {
+            engine.step(now, Input::SetTenant(tenant), &mut effects);
+        }
+        self.scan(Table::State, |key, value| {
+            let waiting: Waiting = record::decode(value)?;
+            engine.step(now, Input::Restore(seq(key)?, waiting), &mut effects);
+            Ok(())
+        })?;
+        self.scan(Table::Counters, |key, value| {
+            let damaged = || RecordError::Damaged("not a counter's key".into());
+            let (bucket, tenant) = record::parse_counter_key(key).ok_or_else(damaged)?;
+            engine.step(now, Input::RestoreCount(bucket, tenant, record::decode(value)?), &mut effects);
+            Ok(())
+        })?;
+        let mut greatest = Seq(0);
+        let mut dead = 0;
+        self.scan(Table::Dead, |key, _| {
+            greatest = seq(key)?;
+            dead += 1;
+            Ok(())
+        })?;
+        engine.step(now, Input::RestoreDead(dead, greatest), &mut effects);
+        engine.step(now, Input::Opened, &mut effects);
+        {
+            let mut state = locked(&self.state);
+            state.engine = Some(engine);
+            state.now = state.now.max(now);
+        }
+        *locked(&self.down) = None;
+        for effect in effects {
+            self.carry_out(generation, effect);
+        }
+        self.nearer.notify_one();
+        Ok(())
+    }
+
+    /// A commit failed or its result is unknown: the engine is thrown away, whoever waits is told 503, and
+    /// another is made as soon as the store lets it. Called by the writer, which has nothing else to do.
+    pub(super) fn poison(self: &Arc<Self>, generation: u64, error: &StoreError) {
+        if locked(&self.state).generation != generation {
+            return;
+        }
+        tracing::error!(%error, "a commit failed; the lane is opened again from the store");
+        *locked(&self.down) = Some(error.to_string());
+        locked(&self.state).engine = None;
+        let callers = std::mem::take(&mut *locked(&self.callers));
+        for caller in callers.into_values() {
+            let Answered { answer, response } = unavailable();
+            drop(caller.answer.send(Answered { answer, response }));
+        }
+        let mut wait = Duration::from_millis(50);
+        while locked(&self.commits).is_some() {
+            // A store that can't write would only poison the next engine: try a write first.
+            let tried = self.save_now().map_err(ReopenError::from).and_then(|()| self.reopen());
+            match tried {
+                Ok(()) => return tracing::info!("the lane is open again"),
+                Err(error) => {
+                    tracing::error!(%error, "the lane can't be opened again yet");
+                    *locked(&self.down) = Some(error.to_string());
+                }
+            }
+            std::thread::sleep(wait);
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Makes the present moment durable: time never goes back, over a restart either.
+    pub(crate) fn save_now(&self) -> Result<(), StoreError> {
+        let value = record::encode(&self.now());
+        let value = flyball_store::Bytes::copy_from_slice(&value);
+        let put = flyball_store::Write::Put { table: Table::Meta, key: NOW_KEY.to_vec(), value };
+        self.store.commit(&[flyball_store::Batch { checks: Vec::new(), writes: vec![put] }]).map(drop)
+    }
+
+    fn last_now(&self) -> Result<Time, ReopenError> {
+        match self.store.get(Table::Meta, NOW_KEY)? {
+            Some(bytes) => record::decode(&bytes).map_err(|error| ReopenError::Record {
+                table: Table::Meta,
+                key: NOW_KEY.to_vec(),
+                error,
+            }),
+            None => Ok(Time(0)),
+        }
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        mut row: impl FnMut(&[u8], &[u8]) -> Result<(), RecordError>,
+    ) -> Result<(), ReopenError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let scan = Scan {
+                table,
+                prefix: &[],
+                after: after.as_deref(),
+                rows_max: PAGE_ROWS,
+                bytes_max: PAGE_BYTES,
+            };
+            let page = self.store.scan(&scan)?;
+            for found in &page.rows {
+                let wrong = |error| ReopenError::Record { table, key: found.key.clone(), error };
+                row(&found.key, &found.value).map_err(wrong)?;
+            }
+            after = page.rows.last().map(|row| row.key.clone());
+            if !page.more || after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn seq(key: &[u8]) -> Result<Seq, RecordError> {
+    record::seq_of(key).ok_or_else(|| RecordError::Damaged("not a sequence".into()))
+}
