@@ -230,10 +230,8 @@ impl Lane {
         stored: StoredRequest,
     ) -> Answered {
         for _ in 0..LOOK_AGAIN_MAX {
-            let keyed = match self.look_up(tenant, &Name::inbox_of(&function), key) {
-                Ok(keyed) => keyed,
-                Err(answered) => return answered,
-            };
+            let inbox = Name::inbox_of(&function);
+            let Some(keyed) = self.look_up(tenant, &inbox, key) else { return unavailable() };
             let StoredRequest { attributes, body } = stored.clone();
             let call = flyball_core::KeyedCall { keyed, attributes, body };
             let (caller, answer) = self.caller(None);
@@ -256,10 +254,10 @@ impl Lane {
                     let refusal = Refusal::NoTarget { target: event.target };
                     return Answered { answer: Answer::Refused(refusal), response: None };
                 };
-                event.key = match self.look_up(event.tenant, &target, key) {
-                    Ok(keyed) => Some(keyed),
-                    Err(answered) => return answered,
-                };
+                event.key = self.look_up(event.tenant, &target, key);
+                if event.key.is_none() {
+                    return unavailable();
+                }
             }
             let (caller, answer) = self.caller(None);
             event.caller = caller;
@@ -293,22 +291,21 @@ impl Lane {
         answer.await.unwrap_or_else(|_| unavailable())
     }
 
-    /// What is recorded under a key. The mark is read first: an outcome that is committed between the two
+    /// What is recorded under a key; `None` while that can't be known. The mark is read first: an outcome that is committed between the two
     /// is noticed by the engine.
-    fn look_up(&self, tenant: TenantId, target: &Name, key: &KeyOf<'_>) -> Result<Keyed, Answered> {
+    fn look_up(&self, tenant: TenantId, target: &Name, key: &KeyOf<'_>) -> Option<Keyed> {
         let id = EventId::keyed(tenant, target, key.key);
-        let Some(as_of) = self.ask(Engine::settled_mark) else { return Err(unavailable()) };
-        let found = self.settled(id).map_err(|error| {
+        let as_of = self.ask(Engine::settled_mark)?;
+        let found = self.settled(id).inspect_err(|error| {
             tracing::error!(%error, "can't read what is recorded under a key");
-            unavailable()
-        })?;
-        Ok(Keyed { id, fingerprint: key.fingerprint, as_of, found: found.map(Box::new) })
+        });
+        Some(Keyed { id, fingerprint: key.fingerprint, as_of, found: found.ok()?.map(Box::new) })
     }
 
     /// The settled record of an event, if it is remembered.
     pub(crate) fn settled(&self, id: EventId) -> Result<Option<Settled>, LookUpError> {
         let now = self.now();
-        let buckets = self.ask(|engine| engine.buckets(now)).unwrap_or(1..=0);
+        let Some(buckets) = self.ask(|engine| engine.buckets(now)) else { return Ok(None) };
         for bucket in buckets.rev() {
             if let Some(bytes) = self.store.get(Table::Settled, &record::settled_key(Bucket(bucket), id))? {
                 return Ok(Some(record::decode(&bytes)?));
