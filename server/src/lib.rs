@@ -1,5 +1,6 @@
 //! The only owner of sockets, clock and tasks: the driver of the engine, the HTTP gateway and the admin API.
 //!
+//! - [`gateway`]: HTTP to the application's routes.
 //! - [`platform`]: the door: an application with its functions, tenants and lane.
 //! - `lane`: drives one engine with a real clock, a store and an executor.
 //! - [`tenants`]: names, API keys and secrets. [`telemetry`]: figures, traces, logs, metrics.
@@ -7,6 +8,7 @@
 
 mod backend;
 pub mod executor;
+pub mod gateway;
 mod lane;
 pub mod platform;
 pub mod telemetry;

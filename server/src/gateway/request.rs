@@ -1,0 +1,247 @@
+//! A request on its way in: whose it is, its body within limits, its headers as the function may see them.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use flyball_core::model::TenantFrom;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header, uri};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+
+use super::{GatewayError, router::Parameters};
+use crate::{platform::Platform, tenants::Identity};
+
+/// A request that may go to the platform.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) tenant: Identity,
+    pub(super) request: Request<Bytes>,
+    pub(super) key: Option<String>,
+}
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Headers of one connection, not of the message: RFC 9110, 7.6.1.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Whose request it is, by the route's rule. A key that is shown must be valid, and of the tenant that
+/// the request names, whatever the rule.
+pub(super) fn tenant<B>(
+    platform: &Platform,
+    from: &TenantFrom,
+    parameters: &Parameters,
+    request: &Request<B>,
+) -> Result<Identity, GatewayError> {
+    let parameter = parameters.iter().find(|(name, _)| name == "tenant").map(|(_, value)| value.as_str());
+    let named = match from {
+        TenantFrom::Key | TenantFrom::Path => parameter,
+        TenantFrom::Header(name) => {
+            let value = request.headers().get(name.as_str());
+            value.and_then(|value| value.to_str().ok())
+        }
+        TenantFrom::Host => host_label(request),
+    };
+    let keyed = match api_key(request.headers()) {
+        // Without a rule for keys, another scheme's `Authorization` is the function's own business.
+        None if *from == TenantFrom::Key => return Err(GatewayError::no_key()),
+        None => None,
+        Some(key) => Some(platform.tenant_by_key(key).ok_or_else(GatewayError::wrong_key)?),
+    };
+    if let (Some(keyed), Some(named)) = (&keyed, named)
+        && keyed.name.as_str() != named
+    {
+        return Err(GatewayError::other_tenant(named));
+    }
+    let identity = match (keyed, named) {
+        (Some(keyed), _) => Some(keyed),
+        (None, Some(named)) => platform.tenant_by_name(named),
+        (None, None) => None,
+    };
+    identity.filter(|identity| identity.enabled).ok_or_else(|| GatewayError::no_tenant(named))
+}
+
+/// Whose key is shown.
+pub(super) fn by_key(platform: &Platform, headers: &HeaderMap) -> Result<Identity, GatewayError> {
+    let key = api_key(headers).ok_or_else(GatewayError::no_key)?;
+    let identity = platform.tenant_by_key(key).ok_or_else(GatewayError::wrong_key)?;
+    if identity.enabled { Ok(identity) } else { Err(GatewayError::no_tenant(Some(&identity.name))) }
+}
+
+/// A key of ours: `X-Api-Key`, or a bearer token that looks like one.
+fn api_key(headers: &HeaderMap) -> Option<&str> {
+    if let Some(key) = headers.get(API_KEY) {
+        // One that is not text is nobody's.
+        return Some(key.to_str().unwrap_or(""));
+    }
+    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = token.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && token.starts_with("fb_")).then_some(token.trim())
+}
+
+fn host_label<B>(request: &Request<B>) -> Option<&str> {
+    let host = request.uri().host().or_else(|| request.headers().get(header::HOST)?.to_str().ok())?;
+    host.split_once('.').map(|(label, _)| label)
+}
+
+/// The idempotency key, if the request has one. Its length and characters are the platform's to check.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, GatewayError> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(GatewayError::bad_header("Idempotency-Key", "it stands twice; send one"));
+    }
+    let text = first.to_str().map_err(|_| {
+        GatewayError::bad_header("Idempotency-Key", "it holds something else than visible ASCII")
+    })?;
+    Ok(Some(text.to_string()))
+}
+
+/// Reads the body: refused by its announced length, or as soon as more has come than may.
+pub(super) async fn read(
+    request: Request<Incoming>,
+    max: u64,
+    timeout: Duration,
+) -> Result<Request<Bytes>, GatewayError> {
+    let (head, mut body) = request.into_parts();
+    let announced = body.size_hint().lower();
+    if announced > max {
+        return Err(GatewayError::body_too_large(max, announced));
+    }
+    let gather = async {
+        let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).min(1 << 20));
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| GatewayError::body_broken(&error.to_string()))?;
+            // Trailers are of no use to a function that gets the body whole.
+            let Ok(data) = frame.into_data() else { continue };
+            let length = (bytes.len() + data.len()) as u64;
+            if length > max {
+                return Err(GatewayError::body_too_large(max, length));
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(bytes.freeze())
+    };
+    let late = |_| GatewayError::body_too_slow(timeout.as_secs());
+    let bytes = tokio::time::timeout(timeout, gather).await.map_err(late)??;
+    Ok(Request::from_parts(head, bytes))
+}
+
+/// The request as the function sees it: without what belongs to the connection or to us, and with who
+/// asks and from where.
+pub(super) fn for_function(
+    mut request: Request<Bytes>,
+    tenant: &Identity,
+    peer: SocketAddr,
+) -> Request<Bytes> {
+    let host = request.headers().get(header::HOST).cloned();
+    let headers = request.headers_mut();
+    strip_hop_by_hop(headers);
+    if api_key(headers).is_some() {
+        headers.remove(API_KEY);
+        headers.remove(header::AUTHORIZATION);
+    }
+    let ours: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-flyball-")).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+    if let Ok(name) = HeaderValue::from_str(&tenant.name) {
+        headers.insert("x-flyball-tenant", name);
+    }
+    if let Ok(address) = HeaderValue::from_str(&peer.ip().to_string()) {
+        headers.append("x-forwarded-for", address);
+    }
+    headers.entry("x-forwarded-proto").or_insert(HeaderValue::from_static("http"));
+    if let Some(host) = host {
+        headers.entry("x-forwarded-host").or_insert(host);
+    }
+    // The head's form differs between HTTP/1.1 and HTTP/2; the function sees one.
+    let mut parts = uri::Parts::default();
+    parts.path_and_query = request.uri().path_and_query().cloned();
+    let authority = request.uri().authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok());
+    if let Some(host) = authority {
+        request.headers_mut().entry(header::HOST).or_insert(host);
+    }
+    if let Ok(uri) = uri::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// Removes what belongs to a connection, and what `Connection` names.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()))
+        .collect();
+    for name in named {
+        headers.remove(name.as_str());
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_sees_neither_keys_nor_the_connections_headers() {
+        let request = Request::builder()
+            .uri("http://acme.example.com/a?b")
+            .header("connection", "close, X-Hop")
+            .header("x-hop", "1")
+            .header("x-api-key", "fb_acme_1")
+            .header("x-flyball-tenant", "somebody-else")
+            .header("x-kept", "1")
+            .body(Bytes::new())
+            .unwrap();
+        let tenant = Identity {
+            id: flyball_core::TenantId(1),
+            name: flyball_core::Name::new("acme").unwrap(),
+            enabled: true,
+        };
+        let seen = for_function(request, &tenant, "10.0.0.1:5".parse().unwrap());
+        let mut headers: Vec<_> =
+            seen.headers().iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        headers.sort();
+        assert_eq!(
+            headers,
+            [
+                "host: acme.example.com",
+                "x-flyball-tenant: acme",
+                "x-forwarded-for: 10.0.0.1",
+                "x-forwarded-proto: http",
+                "x-kept: 1"
+            ]
+        );
+        assert_eq!(seen.uri(), "/a?b");
+    }
+
+    #[test]
+    fn only_our_bearer_tokens_are_keys() {
+        let headers = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            headers
+        };
+        assert_eq!(api_key(&headers("authorization", "Bearer fb_a_1")), Some("fb_a_1"));
+        assert_eq!(api_key(&headers("authorization", "bearer fb_a_1")), Some("fb_a_1"));
+        assert_eq!(api_key(&headers("authorization", "Bearer other")), None);
+        assert_eq!(api_key(&headers("authorization", "Basic fb_")), None);
+        assert_eq!(api_key(&headers("x-api-key", "anything")), Some("anything"));
+    }
+}
