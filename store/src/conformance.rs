@@ -177,7 +177,7 @@ fn prefixes_of_0xff(store: &dyn Store) {
     store.commit(&[batch(put_all.map(|key| put(Table::Dead, key, b"")))]).unwrap();
     let clear = |prefix: &[u8]| batch([Write::DeletePrefix { table: Table::Dead, prefix: prefix.to_vec() }]);
     store.commit(&[clear(&[0xfe, 0xff])]).unwrap();
-    assert_eq!(keys(&page(store, Table::Dead, b"")), [&put_all[0], put_all[3], put_all[4], put_all[5]]);
+    assert_eq!(keys(&page(store, Table::Dead, b"")), [put_all[0], put_all[3], put_all[4], put_all[5]]);
     store.commit(&[clear(&[0xff, 0xff])]).unwrap();
     assert_eq!(keys(&page(store, Table::Dead, b"")), [put_all[0], put_all[3]]);
 }

@@ -1,2 +1,37 @@
-//! Scaffold.
-fn main() {}
+//! The project's chores: `cargo xtask CHORE`.
+
+mod guests;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask CHORE
+
+  guests [--force]   build the WebAssembly guests whose sources changed (--force: all of them)
+  guests --check     fail when a committed guest is older than its sources
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["guests"] => guests::build(false),
+        ["guests", "--force"] => guests::build(true),
+        ["guests", "--check"] => guests::check(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        unknown => {
+            eprint!("xtask: no chore `{}`\n\n{USAGE}", unknown.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -51,7 +51,6 @@ fn url() -> Result<Option<String>, Failure> {
 
 fn send(address: &Address<'_>, json: &[u8]) -> Result<u16, Failure> {
     let host = address.authority;
-    let wrong = |what: &'static str| move |_| Failure::Permanent(format!("{host}: wrong {what}"));
     let headers = Fields::new();
     for (name, value) in [
         ("content-type", "application/json"),
@@ -59,15 +58,15 @@ fn send(address: &Address<'_>, json: &[u8]) -> Result<u16, Failure> {
         ("idempotency-key", &configuration::event_id()),
         ("content-length", &json.len().to_string()),
     ] {
-        headers.set(name, &[value.as_bytes().to_vec()]).map_err(wrong("header"))?;
+        headers.set(name, &[value.as_bytes().to_vec()]).map_err(wrong(host, "header"))?;
     }
     let request = OutgoingRequest::new(headers);
     let scheme = if address.https { Scheme::Https } else { Scheme::Http };
-    request.set_method(&Method::Post).map_err(wrong("method"))?;
-    request.set_scheme(Some(&scheme)).map_err(wrong("scheme"))?;
-    request.set_authority(Some(host)).map_err(wrong("host"))?;
-    request.set_path_with_query(Some(address.path)).map_err(wrong("path"))?;
-    let body = request.body().map_err(wrong("body"))?;
+    request.set_method(&Method::Post).map_err(wrong(host, "method"))?;
+    request.set_scheme(Some(&scheme)).map_err(wrong(host, "scheme"))?;
+    request.set_authority(Some(host)).map_err(wrong(host, "host"))?;
+    request.set_path_with_query(Some(address.path)).map_err(wrong(host, "path"))?;
+    let body = request.body().map_err(wrong(host, "body"))?;
     let pending = outgoing_handler::handle(request, None).map_err(|code| failure(host, code))?;
     // Where the other side stops reading, its answer or the call's error says why.
     if let Ok(stream) = body.write() {
@@ -82,6 +81,10 @@ fn send(address: &Address<'_>, json: &[u8]) -> Result<u16, Failure> {
     let answer = pending.get().and_then(Result::ok);
     let answer = answer.ok_or_else(|| Failure::Retry(format!("{host}: no answer")))?;
     Ok(answer.map_err(|code| failure(host, code))?.status())
+}
+
+fn wrong<E>(host: &str, what: &str) -> impl FnOnce(E) -> Failure {
+    move |_| Failure::Permanent(format!("{host}: wrong {what}"))
 }
 
 /// What can't be helped by another attempt is permanent: a grant that is missing, a host or certificate that is wrong.

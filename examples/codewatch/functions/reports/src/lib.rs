@@ -1,6 +1,7 @@
 //! Reads the tenant's reports: `GET …?repository=owner/name` answers one, `GET …` the first twenty by name with
 //! `next` where there are more (`?after=NEXT` goes on).
 #![cfg(target_family = "wasm")]
+#![allow(missing_docs, reason = "generated bindings")]
 
 use codewatch_http::{answer_json, json_string};
 use wasip2::http::types::{IncomingRequest, Method, ResponseOutparam};
