@@ -54,6 +54,11 @@ impl Name {
         Name(format!("@{function}").into())
     }
 
+    /// For what has no name yet, or not a good one.
+    pub fn unnamed() -> Name {
+        Name("unnamed".into())
+    }
+
     /// Reads a name that Flyball itself wrote: a declared one, or an inbox.
     ///
     /// # Errors
