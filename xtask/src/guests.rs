@@ -272,7 +272,8 @@ fn scrub(bytes: &mut [u8], path: &str) {
 
 fn make_javascript(root: &Path, folder: &Path, module: &str, wasm: &Path) -> Result<(), String> {
     let help = "install Node.js 20 or later with npm (https://nodejs.org)";
-    // What npm installed names its lock file's state in this file.
+    // Not `npm ci`: the package names builds of itself for some platforms that were never published, and so no lock
+    // file is complete. `--no-save` installs the versions of the lock file and leaves it alone.
     let installed = folder.join("node_modules/.package-lock.json");
     if !installed.exists() {
         let mut npm = Command::new("npm");
