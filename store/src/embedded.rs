@@ -3,7 +3,7 @@
 //! ```text
 //! DIR/lock        locked while a process has the store open; holds its id
 //! DIR/format      the format's number; checked before anything else is read
-//! DIR/tables/     LMDB: one database for each table, and one of our own with the numbers that never come back
+//! DIR/tables/     LMDB: a database for each table, and one of our own for the numbers that never come back
 //! DIR/blobs/      see blobs.rs
 //! ```
 
@@ -63,11 +63,11 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the store in `dir`, which is created (mode 0700) if it is not there, and counts the incarnation up.
+    /// Opens the store in `dir`, which is created (mode 0700) if it is absent, and counts the incarnation up.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], [`StoreError::Format`], [`StoreError::Damaged`] (also when `dir` holds something
-    /// else), [`StoreError::Full`], [`StoreError::Io`].
+    /// [`StoreError::Locked`], [`StoreError::Format`], [`StoreError::Damaged`] (also when `dir` holds
+    /// something else), [`StoreError::Full`], [`StoreError::Io`].
     pub fn open(dir: &Path, options: Options) -> Result<Embedded, StoreError> {
         create_dir(dir)?;
         let lock = take_lock(dir)?;
@@ -81,8 +81,8 @@ impl Embedded {
         builder.map_size(map_bytes_max).max_readers(options.readers_max).max_dbs(Table::ALL.len() as u32 + 1);
         #[expect(
             unsafe_code,
-            reason = "LMDB maps a file that must not change under it: only LMDB writes below this directory, and \
-                      the exclusive lock that we hold keeps a second open out, in this process or another"
+            reason = "LMDB maps a file that must not change under it: only LMDB writes below this directory, \
+                      and the exclusive lock that we hold keeps a second open out, in this process or another"
         )]
         let env = unsafe { builder.open(&tables_dir) }.map_err(fail)?;
         let (tables, numbers) = open_databases(&env).map_err(fail)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub enum StoreError {
     /// Another process, or another open in this one, has the directory.
     #[error(
-        "the data directory {} is in use by process {}: stop that process, or give this one another directory",
+        "the data directory {} is in use by process {}: stop it, or give this process another directory",
         dir.display(),
         pid.map_or_else(|| "(unknown)".to_owned(), |pid| pid.to_string())
     )]
@@ -46,7 +46,10 @@ pub enum StoreError {
         place: String,
     },
     /// The operating system refused.
-    #[error("could not {what} in {}: {source}; check the disk and the permissions, then open again", path.display())]
+    #[error(
+        "could not {what} in {}: {source}; check the disk and the permissions, then open again",
+        path.display()
+    )]
     Io {
         /// What was tried.
         what: &'static str,

@@ -1,7 +1,7 @@
 //! Durable state and blobs behind one trait, [`Store`]. What it promises:
 //!
-//! - **Durable before visible.** When [`Store::commit`] or [`Store::put_blob`] returns `Ok`, the data survives
-//!   a kill and a power cut (as far as the disk keeps the promise of fsync). Reads see committed data only.
+//! - **Durable before visible.** When [`Store::commit`] or [`Store::put_blob`] returns `Ok`, the data
+//!   survives a kill and a power cut (as far as the disk keeps the promise of fsync). Reads see committed data only.
 //! - **All or nothing.** A group of batches is one durable transaction. A batch whose [`Check`]s fail is left
 //!   out as a whole and answers [`CommitResult::Conflict`]; the others in its group still apply.
 //! - **An error promises nothing.** After an `Err` from `commit` the group may be there or not, wholly. The
@@ -272,8 +272,8 @@ pub trait Store: Send + Sync {
     /// The value of a key and its version: the batch that wrote it, or 0 in an unversioned table.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], [`StoreError::Io`]; [`StoreError::TooLarge`], [`StoreError::Invalid`] for a key
-    /// that cannot exist.
+    /// [`StoreError::Damaged`], [`StoreError::Io`]; [`StoreError::TooLarge`], [`StoreError::Invalid`] for a
+    /// key that cannot exist.
     fn get_versioned(&self, table: Table, key: &[u8]) -> Result<Option<(u64, Bytes)>, StoreError>;
 
     /// The value of a key.
@@ -300,7 +300,8 @@ pub trait Store: Send + Sync {
     /// sure of them.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`] above [`BLOB_BYTES_MAX`]; [`StoreError::Full`], [`StoreError::Io`]: put again.
+    /// [`StoreError::TooLarge`] above [`BLOB_BYTES_MAX`]; [`StoreError::Full`], [`StoreError::Io`]: put
+    /// again.
     fn put_blob(&self, tenant: u32, bytes: &[u8]) -> Result<Hash, StoreError>;
 
     /// A tenant's blob, verified against its hash. Another tenant's equal bytes are not found.
@@ -315,7 +316,7 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Io`].
     fn delete_blob(&self, tenant: u32, hash: &Hash) -> Result<(), StoreError>;
 
-    /// A tenant's blobs in ascending order, above `after`, at most `rows_max` (and [`PAGE_ROWS_MAX`]) of them.
+    /// A tenant's blobs in ascending order, above `after`, at most `rows_max` (and [`PAGE_ROWS_MAX`]).
     /// Fewer than that means that there are no more.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
 //! The one suite, against every backend of this crate.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
 
 use flyball_store::conformance;
 use flyball_store::embedded::{Embedded, Options};

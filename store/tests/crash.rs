@@ -1,4 +1,5 @@
 //! kill -9 in the middle of commits: what was acknowledged is there, and nothing is there by half.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
 
 use std::env;
 use std::io::{BufRead as _, BufReader};

@@ -1,4 +1,5 @@
 //! What only the embedded store does: reopening, the lock, the format, damage and a full map.
+#![expect(clippy::panic, reason = "helpers of tests: a panic fails the test")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
