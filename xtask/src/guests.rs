@@ -246,7 +246,10 @@ fn make_rust(root: &Path, folder: &Path, package: &str, wasm: &Path) -> Result<(
     let built = target.join(TARGET).join("release").join(format!("{}.wasm", package.replace('-', "_")));
     let mut bytes = read(&built)?;
     // The standard library was compiled elsewhere: its own paths are past remapping.
-    scrub(&mut bytes, &toolchain.sysroot.to_string_lossy());
+    scrub(&mut bytes, &toolchain.sysroot.to_string_lossy(), "/rust");
+    if let Some(home) = &home {
+        scrub(&mut bytes, &home.to_string_lossy(), "/cargo");
+    }
     write(wasm, &bytes)
 }
 
@@ -254,9 +257,9 @@ fn remap(from: &Path, to: &str) -> String {
     format!("--remap-path-prefix={}={to}", from.display())
 }
 
-/// Overwrites a path of this machine with one of the same length.
-fn scrub(bytes: &mut [u8], path: &str) {
-    let mut replacement = String::from("/rust");
+/// Overwrites a path of this machine with one of the same length; one shorter than the replacement stays.
+fn scrub(bytes: &mut [u8], path: &str, replacement: &str) {
+    let mut replacement = String::from(replacement);
     if path.len() <= replacement.len() {
         return;
     }
@@ -272,8 +275,6 @@ fn scrub(bytes: &mut [u8], path: &str) {
 
 fn make_javascript(root: &Path, folder: &Path, module: &str, wasm: &Path) -> Result<(), String> {
     let help = "install Node.js 20 or later with npm (https://nodejs.org)";
-    // Not `npm ci`: the package names builds of itself for some platforms that were never published, and so no lock
-    // file is complete. `--no-save` installs the versions of the lock file and leaves it alone.
     let installed = folder.join("node_modules/.package-lock.json");
     if !installed.exists() {
         let mut npm = Command::new("npm");
@@ -403,7 +404,7 @@ mod tests {
     #[test]
     fn a_path_is_overwritten_in_place() {
         let mut bytes = b"a/home/me/rust/lib.rs/home/me/rus".to_vec();
-        scrub(&mut bytes, "/home/me/rust");
+        scrub(&mut bytes, "/home/me/rust", "/rust");
         assert_eq!(String::from_utf8(bytes).unwrap(), "a/rust/////////lib.rs/home/me/rus");
     }
 }
