@@ -1,8 +1,8 @@
 //! Durable state and blobs behind one trait, [`Store`]. What it promises:
 //!
 //! - **Durable before visible.** When [`Store::commit`] or [`Store::put_blob`] returns `Ok`, the data
-//!   survives a kill and a power cut (as far as the disk keeps the promise of fsync). Reads see committed data
-//!   only.
+//!   survives a kill and a power cut (as far as the disk keeps the promise of fsync). Reads see only
+//!   committed data.
 //! - **All or nothing.** A group of batches is one durable transaction. A batch whose [`Check`]s fail is left
 //!   out as a whole and answers [`CommitResult::Conflict`]; the others in its group still apply.
 //! - **An error promises nothing.** After an `Err` from `commit` the group may be there or not, wholly. The
