@@ -90,9 +90,9 @@ impl Reader {
         if self.found.len() < FOUND_MAX { self.found.push(finding) } else { self.uncounted += 1 }
     }
 
-    /// Whether something is wrong at this place or further in.
-    pub fn found_inside(&self, place: &[String]) -> bool {
-        self.found.iter().any(|finding| finding.place.starts_with(place))
+    /// How much was found so far.
+    pub fn found(&self) -> usize {
+        self.found.len() + self.uncounted
     }
 
     /// A value of the right type that is not allowed.

@@ -86,6 +86,11 @@ impl Control {
         }
     }
 
+    /// After the run: there is nothing left to wake.
+    pub(crate) fn forget_waker(&self) {
+        lock(&self.waker).take();
+    }
+
     pub(crate) fn memory_is(&self, bytes: u64) {
         self.memory_bytes_peak.fetch_max(bytes, Ordering::Relaxed);
     }

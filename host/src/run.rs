@@ -90,6 +90,7 @@ pub(crate) async fn run(
     response_bytes_max: u64,
 ) -> Finished {
     let events = input.len();
+    let _forgotten = Forgotten(&control);
     let (ended, mut usage) = {
         let work = pin!(work(&function, &control, input, response_bytes_max));
         watch(&control, work).await
@@ -106,6 +107,16 @@ pub(crate) async fn run(
     // What the state machine refused (a result beyond its limit) must not leave as an answer.
     let answered = outcome.results.first().is_some_and(|result| result.verdict.is_ok());
     Finished { outcome, response: response.filter(|_| answered) }
+}
+
+/// Forgets the run's waker when the run is over or dropped. The waker is the task's, and the task has a
+/// hold on the control: kept, each would keep the other for ever.
+struct Forgotten<'a>(&'a Control);
+
+impl Drop for Forgotten<'_> {
+    fn drop(&mut self) {
+        self.0.forget_waker();
+    }
 }
 
 /// The outcome of a run of which nothing is known.
@@ -155,10 +166,11 @@ async fn watch<T>(control: &Control, mut work: Pin<&mut impl Future<Output = T>>
 }
 
 fn check(control: &Control) -> Option<Cut> {
-    if control.stopped() {
-        return Some(Cut::Stopped);
+    // The deadline first: whoever stops a run at its deadline means a timeout.
+    if Instant::now() >= control.deadline {
+        return Some(Cut::Deadline);
     }
-    (Instant::now() >= control.deadline).then_some(Cut::Deadline)
+    control.stopped().then_some(Cut::Stopped)
 }
 
 /// A panic in the host is this run's failure and nobody else's.

@@ -47,6 +47,19 @@ fn a_trap_fails_its_event_and_the_rest_go_on_in_a_fresh_instance() {
 }
 
 #[test]
+fn a_run_that_waited_leaves_nothing_behind() {
+    let world = World::new(1);
+    let script = world.load("script");
+    for _ in 0..20 {
+        assert!(world.events(&script, &["sleep 1"], LONG).outcome.results[0].verdict.is_ok());
+        drop(world.start(&script, 1, events(1, &["sleep 1000"]), LONG));
+    }
+    world.host.close();
+    world.host.join();
+    assert_eq!(std::sync::Arc::strong_count(&world.backend), 1, "runs that are over hold the backend");
+}
+
+#[test]
 fn running_out_of_stack_is_a_trap() {
     let world = World::new(1);
     let script = world.load("script");

@@ -63,6 +63,8 @@ pub struct GatewayLimits {
     pub header_timeout: Duration,
     /// How long a request's body may take; past it 408. Default 60 s.
     pub body_timeout: Duration,
+    /// Bodies of requests in memory at once, bytes, over all connections; past it 503. Default 512 MiB.
+    pub bodies_bytes_max: usize,
     /// How long a client may take none of its response; then the connection is closed. Default 30 s.
     pub write_timeout: Duration,
     /// Requests at once on one HTTP/2 connection. Default 128.
@@ -81,6 +83,7 @@ impl Default for GatewayLimits {
             uri_bytes_max: 8 << 10,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(60),
+            bodies_bytes_max: 512 << 20,
             write_timeout: Duration::from_secs(30),
             streams_max: 128,
             grace: Duration::from_secs(30),
@@ -95,6 +98,8 @@ pub struct Gateway {
     limits: GatewayLimits,
     peers: Mutex<HashMap<IpAddr, usize>>,
     next_request: AtomicU64,
+    bodies: Arc<request::Room>,
+    connections: Mutex<tokio::task::JoinSet<()>>,
 }
 
 impl fmt::Debug for Gateway {
@@ -115,12 +120,15 @@ impl Gateway {
         let router = Router::new(&platform.application().routes);
         let places = Arc::new(tokio::sync::Semaphore::new(limits.connections_max));
         let grace = limits.grace;
+        let bodies = request::Room::new(limits.bodies_bytes_max);
         let gateway = Arc::new(Gateway {
             platform,
             router,
             limits,
             peers: Mutex::new(HashMap::new()),
             next_request: AtomicU64::new(1),
+            bodies,
+            connections: Mutex::new(tokio::task::JoinSet::new()),
         });
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -187,10 +195,13 @@ impl Gateway {
             .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
             .keep_alive_interval(limits.header_timeout)
             .keep_alive_timeout(limits.header_timeout);
-        let io = TokioIo::new(slow::Impatient::new(stream, limits.write_timeout));
+        let io = TokioIo::new(slow::Impatient::new(stream, limits.header_timeout, limits.write_timeout));
         let connection = builder.serve_connection(io, service).into_owned();
         let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+        let mut connections = locked(&self.connections);
+        // Those that have ended are let go of as others come.
+        while connections.try_join_next().is_some() {}
+        connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, %peer, "a connection ended early");
             }
@@ -237,7 +248,8 @@ impl Gateway {
         let tenant = request::tenant(&self.platform, &route.tenant, &parameters, &request)?;
         let key = request::idempotency_key(request.headers())?;
         let max = self.platform.application().limits.request_bytes_max;
-        let request = request::read(request, max, self.limits.body_timeout).await?;
+        let request = request::read(request, max, self.limits.body_timeout, &self.bodies).await?;
+        let (request, _room) = request;
         let request = request::for_function(request, &tenant, peer);
         let arrived = Arrived { tenant, request, key };
         match route.mode {
@@ -256,7 +268,9 @@ impl Gateway {
                 }
                 Ok(response)
             }
-            CallAnswer::Failed { failure, .. } => Err(GatewayError::failed(&failure)),
+            CallAnswer::Failed { failure, replayed, .. } => {
+                Err(GatewayError::failed(&failure).replayed(replayed))
+            }
             CallAnswer::Accepted { id } => Ok(accepted(id)),
             CallAnswer::Refused(refusal) => Err(GatewayError::refused(&refusal)),
         }

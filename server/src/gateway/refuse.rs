@@ -35,11 +35,13 @@ pub enum GatewayCode {
     Connections,
     /// There is no result of that id for this tenant, or it is forgotten.
     NoResult,
+    /// No memory is left for another body.
+    Busy,
 }
 
 impl GatewayCode {
     /// All of them.
-    pub const ALL: [GatewayCode; 13] = [
+    pub const ALL: [GatewayCode; 14] = [
         GatewayCode::NoRoute,
         GatewayCode::Method,
         GatewayCode::NoKey,
@@ -53,6 +55,7 @@ impl GatewayCode {
         GatewayCode::BadHeader,
         GatewayCode::Connections,
         GatewayCode::NoResult,
+        GatewayCode::Busy,
     ];
 
     /// The stable code.
@@ -80,6 +83,7 @@ impl GatewayCode {
             GatewayCode::BadHeader => ("FE4011", StatusCode::BAD_REQUEST),
             GatewayCode::Connections => ("FE4012", StatusCode::SERVICE_UNAVAILABLE),
             GatewayCode::NoResult => ("FE4013", StatusCode::NOT_FOUND),
+            GatewayCode::Busy => ("FE4014", StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 }
@@ -161,6 +165,21 @@ impl GatewayError {
     pub(super) fn body_too_slow(seconds: u64) -> GatewayError {
         let message = format!("the body did not come within {seconds} s");
         GatewayError::own(GatewayCode::BodyTooSlow, message).with(header::CONNECTION, "close".into())
+    }
+
+    pub(super) fn busy(max: usize) -> GatewayError {
+        let message =
+            format!("the bodies of other requests fill the memory for them: bodies_bytes_max is {max}");
+        let mut error = GatewayError::own(GatewayCode::Busy, message)
+            .with(header::RETRY_AFTER, "1".into())
+            .with(header::CONNECTION, "close".into());
+        error.0.limit = Some(max.into());
+        error
+    }
+
+    /// Says whether it is the recorded answer of an earlier request under the same key.
+    pub(super) fn replayed(self, replayed: bool) -> GatewayError {
+        if replayed { self.with(super::REPLAYED, "true".into()) } else { self }
     }
 
     pub(super) fn body_broken(why: &str) -> GatewayError {

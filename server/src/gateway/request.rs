@@ -1,12 +1,13 @@
 //! A request on its way in: whose it is, its body within limits, its headers as the function may see them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use flyball_core::model::TenantFrom;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header, uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{GatewayError, router::Parameters};
 use crate::{platform::Platform, tenants::Identity};
@@ -46,7 +47,12 @@ pub(super) fn tenant<B>(
     let named = match from {
         TenantFrom::Key | TenantFrom::Path => parameter,
         TenantFrom::Header(name) => {
-            let value = request.headers().get(name.as_str());
+            let mut values = request.headers().get_all(name.as_str()).iter();
+            let value = values.next();
+            if values.next().is_some() {
+                // A proxy and we might each believe another one.
+                return Err(GatewayError::bad_header(name, "it stands twice; send one"));
+            }
             value.and_then(|value| value.to_str().ok())
         }
         TenantFrom::Host => host_label(request),
@@ -77,11 +83,12 @@ pub(super) fn by_key(platform: &Platform, headers: &HeaderMap) -> Result<Identit
     if identity.enabled { Ok(identity) } else { Err(GatewayError::no_tenant(Some(&identity.name))) }
 }
 
-/// A key of ours: `X-Api-Key`, or a bearer token that looks like one.
+/// A key of ours: `X-Api-Key` or a bearer token that looks like one. Others are the function's business.
 fn api_key(headers: &HeaderMap) -> Option<&str> {
-    if let Some(key) = headers.get(API_KEY) {
-        // One that is not text is nobody's.
-        return Some(key.to_str().unwrap_or(""));
+    if let Some(key) = headers.get(API_KEY).and_then(|key| key.to_str().ok())
+        && key.starts_with("fb_")
+    {
+        return Some(key);
     }
     let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = token.split_once(' ')?;
@@ -106,19 +113,56 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Gat
     Ok(Some(text.to_string()))
 }
 
-/// Reads the body: refused by its announced length, or as soon as more has come than may.
+/// Room in memory for bodies, over all connections.
+#[derive(Debug)]
+pub(super) struct Room {
+    places: Arc<Semaphore>,
+    bytes_max: usize,
+}
+
+/// Bytes of a place: fine enough, and few enough for the semaphore.
+const PLACE_BYTES: usize = 4 << 10;
+
+impl Room {
+    pub(super) fn new(bytes_max: usize) -> Arc<Room> {
+        let places = (bytes_max / PLACE_BYTES).min(Semaphore::MAX_PERMITS);
+        Arc::new(Room { places: Arc::new(Semaphore::new(places)), bytes_max })
+    }
+
+    /// Makes what is taken enough for so many bytes.
+    fn grow(&self, taken: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), GatewayError> {
+        let have = taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let want = bytes.div_ceil(PLACE_BYTES).saturating_sub(have);
+        if want == 0 {
+            return Ok(());
+        }
+        let more =
+            u32::try_from(want).ok().and_then(|want| self.places.clone().try_acquire_many_owned(want).ok());
+        let more = more.ok_or_else(|| GatewayError::busy(self.bytes_max))?;
+        match taken {
+            Some(taken) => taken.merge(more),
+            None => *taken = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// Reads the body: refused by its announced length, or as soon as more has come than may. What it takes
+/// of the room is given back with the permit.
 pub(super) async fn read(
     request: Request<Incoming>,
     max: u64,
     timeout: Duration,
-) -> Result<Request<Bytes>, GatewayError> {
+    room: &Room,
+) -> Result<(Request<Bytes>, Option<OwnedSemaphorePermit>), GatewayError> {
     let (head, mut body) = request.into_parts();
     let announced = body.size_hint().lower();
     if announced > max {
         return Err(GatewayError::body_too_large(max, announced));
     }
+    let mut taken = None;
     let gather = async {
-        let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).min(1 << 20));
+        let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).min(64 << 10));
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| GatewayError::body_broken(&error.to_string()))?;
             // Trailers are of no use to a function that gets the body whole.
@@ -127,13 +171,14 @@ pub(super) async fn read(
             if length > max {
                 return Err(GatewayError::body_too_large(max, length));
             }
+            room.grow(&mut taken, bytes.len() + data.len())?;
             bytes.extend_from_slice(&data);
         }
         Ok(bytes.freeze())
     };
     let late = |_| GatewayError::body_too_slow(timeout.as_secs());
     let bytes = tokio::time::timeout(timeout, gather).await.map_err(late)??;
-    Ok(Request::from_parts(head, bytes))
+    Ok((Request::from_parts(head, bytes), taken))
 }
 
 /// The request as the function sees it: without what belongs to the connection or to us, and with who
@@ -146,9 +191,11 @@ pub(super) fn for_function(
     let host = request.headers().get(header::HOST).cloned();
     let headers = request.headers_mut();
     strip_hop_by_hop(headers);
-    if api_key(headers).is_some() {
-        headers.remove(API_KEY);
-        headers.remove(header::AUTHORIZATION);
+    let ours = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("fb_"));
+    for name in [API_KEY, header::AUTHORIZATION] {
+        if headers.get(&name).is_some_and(ours) {
+            headers.remove(name);
+        }
     }
     let ours: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with("x-flyball-")).cloned().collect();
@@ -159,11 +206,14 @@ pub(super) fn for_function(
         headers.insert("x-flyball-tenant", name);
     }
     if let Ok(address) = HeaderValue::from_str(&peer.ip().to_string()) {
-        headers.append("x-forwarded-for", address);
+        // What the client says of itself is worth nothing, so it is replaced, not added to.
+        headers.insert("x-forwarded-for", address);
     }
-    headers.entry("x-forwarded-proto").or_insert(HeaderValue::from_static("http"));
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    headers.remove("forwarded");
+    headers.remove("x-forwarded-host");
     if let Some(host) = host {
-        headers.entry("x-forwarded-host").or_insert(host);
+        headers.insert("x-forwarded-host", host);
     }
     // The head's form differs between HTTP/1.1 and HTTP/2; the function sees one.
     let mut parts = uri::Parts::default();
@@ -242,6 +292,7 @@ mod tests {
         assert_eq!(api_key(&headers("authorization", "bearer fb_a_1")), Some("fb_a_1"));
         assert_eq!(api_key(&headers("authorization", "Bearer other")), None);
         assert_eq!(api_key(&headers("authorization", "Basic fb_")), None);
-        assert_eq!(api_key(&headers("x-api-key", "anything")), Some("anything"));
+        assert_eq!(api_key(&headers("x-api-key", "fb_a_1")), Some("fb_a_1"));
+        assert_eq!(api_key(&headers("x-api-key", "anything")), None);
     }
 }

@@ -1,4 +1,5 @@
-//! Clients that do not read: a connection whose writes make no progress for a time is closed.
+//! Clients that do nothing: a connection on which the first bytes do not come, or whose writes make no
+//! progress for a time, is closed.
 
 use std::{
     future::Future,
@@ -14,18 +15,35 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// A stream that loses patience with writes.
+/// How HTTP/2 begins. Until it is known whether a connection does, no other timeout of ours runs.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A stream that loses patience.
 #[derive(Debug)]
 pub(super) struct Impatient {
     stream: TcpStream,
     timeout: Duration,
     /// Set while a write waits.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Until the version of HTTP is known: when it must be, and how much of the preface has come.
+    opening: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl Impatient {
-    pub(super) fn new(stream: TcpStream, timeout: Duration) -> Impatient {
-        Impatient { stream, timeout, alarm: None }
+    pub(super) fn new(stream: TcpStream, first_bytes: Duration, timeout: Duration) -> Impatient {
+        let opening = Some((Box::pin(tokio::time::sleep(first_bytes)), 0));
+        Impatient { stream, timeout, alarm: None, opening }
+    }
+
+    /// Looks at bytes that have come, until the version is known.
+    fn opened_with(&mut self, bytes: &[u8]) {
+        let Some((_, seen)) = &mut self.opening else { return };
+        let rest = PREFACE.get(*seen..).unwrap_or(&[]);
+        *seen += bytes.len();
+        let same = bytes.iter().zip(rest).all(|(came, expected)| came == expected);
+        if !same || *seen >= PREFACE.len() {
+            self.opening = None;
+        }
     }
 
     fn watch<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -52,7 +70,17 @@ impl AsyncRead for Impatient {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if polled.is_ready() {
+            self.opened_with(buffer.filled().get(before..).unwrap_or(&[]));
+        } else if let Some((alarm, _)) = &mut self.opening
+            && alarm.as_mut().poll(context).is_ready()
+        {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "the client has sent no request");
+            return Poll::Ready(Err(error));
+        }
+        polled
     }
 }
 

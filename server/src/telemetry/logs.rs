@@ -80,7 +80,7 @@ mod tests {
     fn each_tenant_keeps_its_own_newest_lines() {
         let mut logs = Logs::default();
         let name = Name::new("f").unwrap();
-        let mut add = |logs: &mut Logs, tenant, text: &str| {
+        let add = |logs: &mut Logs, tenant, text: &str| {
             logs.add(Time(1), TenantId(tenant), name.clone(), EventId([0; 16]), LogLevel::Info, text.into());
         };
         add(&mut logs, 1, "quiet");
