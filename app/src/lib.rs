@@ -74,7 +74,7 @@ pub fn read_with(file_name: &str, text: &str, exists: impl Fn(&str) -> bool) -> 
     let span = root.span();
     let file = shape::File::read(&toml::Spanned::new(span, DeValue::Table(root.into_inner())), &mut reader);
     let file = file.unwrap_or_default();
-    let application = resolve::application(file);
+    let application = resolve::application(file, &sources, &mut reader);
     for (name, function) in &application.functions {
         if !function.component.is_empty() && !exists(&function.component) {
             let place = ["function", name, "component"].map(String::from);

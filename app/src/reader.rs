@@ -90,11 +90,6 @@ impl Reader {
         if self.found.len() < FOUND_MAX { self.found.push(finding) } else { self.uncounted += 1 }
     }
 
-    /// How much was found so far.
-    pub fn found(&self) -> usize {
-        self.found.len() + self.uncounted
-    }
-
     /// A value of the right type that is not allowed.
     pub fn bad(&mut self, value: &Value<'_>, message: String, help: &str) {
         self.add(Code::BadValue, value.span(), message, help.into());

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use flyball_core::{
     Name, Span,
     model::{
-        Application, Bus, Concurrency, Delivery, Function, Grants, InvocationLimits, Limits, Pattern,
-        PlatformLimits, Queue, Rate, Route, RouteMode, Rule, TenantFrom, TenantLimits, Topic,
+        Application, Bus, Concurrency, Delivery, Destination, Function, Grants, InvocationLimits, Limits,
+        Pattern, PlatformLimits, Queue, Rate, Route, RouteMode, Rule, TenantFrom, TenantLimits, Topic,
     },
 };
 
@@ -38,17 +38,33 @@ pub(crate) fn application(file: shape::File, sources: &SourceMap, reader: &mut R
         let delivery = delivery(of_queue(queue), timeout_of(&function), 10);
         Queue { name: name.clone(), function, delivery }
     });
-    let topics = entries(file.topic, |name, table| {
-        let subscribers = table.subscribers.unwrap_or_default().into_iter().map(|to| to.0).collect();
+    let topics = named(file.topics, |name, topic: shape::Topic| {
+        let at = |index: usize| {
+            vec!["topic".to_string(), name.to_string(), "subscribers".into(), index.to_string()]
+        };
+        let subscribers = topic.subscribers.0.unwrap_or_default().into_iter().enumerate();
+        let subscribers =
+            subscribers.filter_map(|(index, to)| destination(to, &at(index), sources, reader)).collect();
         Topic { name: name.clone(), subscribers }
     });
+    let buses = named(file.buses, |bus_name, bus: shape::Bus| {
+        let mut rules = BTreeMap::new();
+        for (name, rule) in bus.rules.map(|rules| rules.0).unwrap_or_default() {
+            let at = ["bus", bus_name, "rule", &name, "to"].map(str::to_string);
+            let Some(to) = rule.to.0.and_then(|to| destination(to, &at, sources, reader)) else { continue };
+            rules.insert(name.clone(), Rule { name, pattern: pattern(rule.pattern.unwrap_or_default()), to });
+        }
+        Bus { name: bus_name.clone(), rules }
+    });
+    let routes = file.routes.unwrap_or_default().into_iter().filter_map(route).collect();
+    let tenants = named(file.tenants, |_, own: shape::Tenant| tenant(own, &tenant_defaults));
     Application {
         // Missing only after a finding: what is read then goes nowhere.
         name: name.unwrap_or_else(Name::unnamed),
         functions,
         queues,
         topics,
-        buses: entries(file.bus, bus),
+        buses,
         routes,
         limits,
         tenant_defaults,
@@ -185,6 +201,27 @@ fn pattern(own: shape::Match) -> Pattern {
     let texts =
         |list: Option<Vec<Text>>| list.unwrap_or_default().into_iter().map(|Text(text)| text).collect();
     Pattern { kind: texts(own.kind), source: texts(own.source), subject: texts(own.subject) }
+}
+
+fn destination(
+    to: shape::To,
+    at: &[String],
+    sources: &SourceMap,
+    reader: &mut Reader,
+) -> Option<Destination> {
+    match (to.queue, to.function) {
+        (Some(Reference(name)), None) => Some(Destination::Queue(name)),
+        (None, Some(Reference(name))) => Some(Destination::Function(name)),
+        (both, _) => {
+            let message = match both {
+                Some(_) => "a destination is a queue or a function, not both",
+                None => "a destination names a queue or a function",
+            };
+            let help = "write { queue = \"name\" } or { function = \"name\" }";
+            reader.add_at(Code::BadValue, at, sources, message.into(), help.into());
+            None
+        }
+    }
 }
 
 fn route(own: shape::Route) -> Option<Route> {
