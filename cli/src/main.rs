@@ -1,2 +1,67 @@
-//! Scaffold.
-fn main() {}
+//! The one binary: verbs, terminal output, exit codes.
+//!
+//! - `arguments`: what can be written on the command line.
+//! - `serve`: a platform with its gateway and admin API. `init`: a new application.
+//! - `client`: the verbs that ask a running server by its admin API.
+//! - `demo`: codewatch under recorded traffic, and whether every promise held.
+//! - `http`: the HTTP client. `table`: tables for a terminal. `stop`: exit codes.
+//!
+//! Exit codes: 0 all is well; 1 what was asked for failed, or a promise broke; 2 the command line, the
+//! application or its surroundings are wrong.
+
+mod arguments;
+mod http;
+mod init;
+mod serve;
+mod stop;
+mod table;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Verb};
+use clap::{CommandFactory as _, Parser as _};
+use stop::Stop;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => stop.report(),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Stop> {
+    let format = arguments.format;
+    match arguments.verb {
+        Verb::Init(wanted) => init::run(&wanted),
+        Verb::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "flyball", &mut text);
+            stop::print(&String::from_utf8_lossy(&text))
+        }
+        Verb::Serve(wanted) => {
+            log(tracing::level_filters::LevelFilter::INFO);
+            runtime()?.block_on(serve::run(wanted, format))
+        }
+        _ => Err(Stop::wrong("?")),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Stop> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| Stop::wrong(format!("the runtime can't be started: {error}")))
+}
+
+/// Sets up logs on standard error, by `FLYBALL_LOG` and `FLYBALL_LOG_FORMAT`.
+fn log(default: tracing::level_filters::LevelFilter) {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(default.into())
+        .with_env_var("FLYBALL_LOG")
+        .from_env_lossy();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::env::var("FLYBALL_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        builder.json().init();
+    } else {
+        builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    }
+}

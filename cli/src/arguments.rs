@@ -1,0 +1,394 @@
+//! What can be written on the command line.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs event-driven, multi-tenant applications within limits that are part of the program.
+#[derive(Debug, Parser)]
+#[command(name = "flyball", version, max_term_width = 80, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to print: text for people, or JSON for programs
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Whom the output is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// People.
+    Text,
+    /// Programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Write a new application that can be served at once
+    Init(Init),
+    /// Run an application
+    Serve(Serve),
+    /// Run the codewatch example under recorded traffic of many tenants
+    Demo(Demo),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    #[command(flatten)]
+    Ask(Question),
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The application's directory; created where it is not there
+    #[arg(default_value = ".")]
+    pub directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The application file
+    #[arg(default_value = "flyball.toml")]
+    pub file: PathBuf,
+    /// Where data is kept [default: .flyball next to the file]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where the application's routes listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub gateway: SocketAddr,
+    /// Where the admin API listens; beyond loopback it needs a token
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9440")]
+    pub admin: SocketAddr,
+    /// What clients of the admin API must show
+    #[arg(long, value_name = "TOKEN", env = "FLYBALL_ADMIN_TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
+    /// How long running work may take to end at SIGTERM
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub grace: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Tenants; one of them is a hundred times louder than each other
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub tenants: u32,
+    /// How long traffic is played; 1s to 10m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub duration: Duration,
+    /// Leave it running afterwards, to look around
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Verbs that ask a running server.
+#[derive(Debug, Subcommand)]
+pub enum Question {
+    /// Call a function and print its response
+    Invoke(Invoke),
+    /// Send an event to a queue, topic or bus
+    Send(Send),
+    /// Show an event with all that came of it, and why each hop waited
+    Trace {
+        /// The id of any event of the flow
+        event: String,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Print what functions logged
+    Logs(Logs),
+    /// Create, show and change tenants
+    Tenants {
+        #[command(subcommand)]
+        act: TenantAct,
+    },
+    /// Show each limit: its value, what stands against it now and at most, the headroom
+    Limits {
+        /// Show only those with this in their name
+        #[arg(long)]
+        only: Option<String>,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Show how many events wait, run, are done and dead
+    Status {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Look at dead letters, put them back, throw them away
+    Dead {
+        #[command(subcommand)]
+        act: DeadAct,
+    },
+    /// Fetch the result of a request that was answered 202
+    Result {
+        /// The id that the answer had
+        event: String,
+        /// Whose it is
+        #[arg(long)]
+        tenant: String,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+/// Where the server is.
+#[derive(Debug, Clone, Args)]
+pub struct Server {
+    /// The admin API
+    #[arg(long, value_name = "URL", env = "FLYBALL_ADMIN", default_value = "http://127.0.0.1:9440")]
+    pub admin: String,
+    /// What it wants to be shown, where it listens beyond loopback
+    #[arg(long, value_name = "TOKEN", env = "FLYBALL_ADMIN_TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Invoke {
+    /// The function
+    pub function: String,
+    /// For whom
+    #[arg(long)]
+    pub tenant: String,
+    /// The request's method [default: GET, or POST with data]
+    #[arg(long)]
+    pub method: Option<String>,
+    /// The request's path and query
+    #[arg(long, default_value = "/")]
+    pub path: String,
+    /// A header, "name: value"; may be repeated
+    #[arg(long = "header", value_name = "HEADER")]
+    pub headers: Vec<String>,
+    /// The body; @FILE reads a file, @- standard input
+    #[arg(long)]
+    pub data: Option<String>,
+    /// An idempotency key: a second call under it gets the first one's response
+    #[arg(long)]
+    pub key: Option<String>,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Args)]
+pub struct Send {
+    /// The queue, topic or bus
+    pub target: String,
+    /// For whom
+    #[arg(long)]
+    pub tenant: String,
+    /// The event's type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: String,
+    /// Where it comes from
+    #[arg(long, default_value = "flyball-cli")]
+    pub source: String,
+    /// What it is about
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// The type of its data
+    #[arg(long, default_value = "application/json")]
+    pub content_type: String,
+    /// Its data; @FILE reads a file, @- standard input
+    #[arg(long)]
+    pub data: Option<String>,
+    /// How long it waits before its first run
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub delay: Duration,
+    /// An idempotency key: a second event under it is not accepted again
+    #[arg(long)]
+    pub key: Option<String>,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Whose
+    #[arg(long)]
+    pub tenant: String,
+    /// Only of this function
+    #[arg(long)]
+    pub function: Option<String>,
+    /// Lines, at most; the newest
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub lines: u32,
+    /// Go on printing what is logged
+    #[arg(long, short)]
+    pub follow: bool,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TenantAct {
+    /// List all tenants
+    List {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Create a tenant and print its API key, this once
+    Create {
+        #[command(flatten)]
+        tenant: TenantOf,
+    },
+    /// Show a tenant: its keys' ids, the names of its secrets
+    Show {
+        #[command(flatten)]
+        tenant: TenantOf,
+    },
+    /// Let a disabled tenant send and call again
+    Enable {
+        #[command(flatten)]
+        tenant: TenantOf,
+    },
+    /// Refuse what a tenant sends and calls; what was accepted goes on
+    Disable {
+        #[command(flatten)]
+        tenant: TenantOf,
+    },
+    /// Print a new API key; those there were stay valid for a while
+    Rotate {
+        #[command(flatten)]
+        tenant: TenantOf,
+        /// For how long
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+        overlap: Duration,
+    },
+    /// End an API key's validity at once
+    Revoke {
+        #[command(flatten)]
+        tenant: TenantOf,
+        /// The key's id, as `show` prints it
+        key: String,
+    },
+    /// Set or delete a tenant's secrets
+    Secret {
+        #[command(subcommand)]
+        act: SecretAct,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct TenantOf {
+    /// The tenant's name
+    pub name: String,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretAct {
+    /// Set a secret that the tenant's functions can read where they are granted it
+    Set {
+        #[command(flatten)]
+        tenant: TenantOf,
+        /// The secret's name
+        secret: String,
+        /// Its value; @FILE reads a file, @- standard input
+        value: String,
+    },
+    /// Delete a secret
+    Delete {
+        #[command(flatten)]
+        tenant: TenantOf,
+        /// The secret's name
+        secret: String,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, Args)]
+pub struct Letters {
+    /// Of this tenant
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// From this queue; a function's inbox is @FUNCTION
+    #[arg(long)]
+    pub queue: Option<String>,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadAct {
+    /// List dead letters
+    List {
+        /// How many, at most
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        lines: u32,
+        #[command(flatten)]
+        letters: Letters,
+    },
+    /// Show one with its data, its attempts and the chain that led there
+    Show {
+        /// The event's id
+        event: String,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Put dead letters back where they came from
+    Redrive {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Throw dead letters away
+    Discard {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// What a redrive or discard is about.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
+    /// One event's id; without it all that the options choose
+    pub event: Option<String>,
+    /// All dead letters there are
+    #[arg(long)]
+    pub all: bool,
+    /// Only say which
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub letters: Letters,
+}
+
+/// Reads `250ms`, `10s`, `5m` or `24h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let millis_each: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err("write 250ms, 10s, 5m, 24h or 7d".into()),
+    };
+    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(millis_each));
+    let number = number.filter(|millis| *millis <= 3_650 * 86_400_000);
+    number.map(Duration::from_millis).ok_or_else(|| "write a number of at most ten years, such as 10s".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_or_refused() {
+        for (text, millis) in [("250ms", 250), ("10s", 10_000), ("5m", 300_000), ("24h", 86_400_000)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for wrong in ["", "10", "s", "-1s", "1.5s", "99999999999999999999s", "99999d", "10 s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}
