@@ -1,6 +1,7 @@
 //! The project's chores: `cargo xtask CHORE`.
 
 mod guests;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -9,6 +10,8 @@ cargo xtask CHORE
 
   guests [--force]   build the WebAssembly guests whose sources changed (--force: all of them)
   guests --check     fail when a committed guest is older than its sources
+  tidy               check the repository's rules: which crate may use which,
+                     sizes, names, error pages, links, white space, guests
 ";
 
 fn main() -> ExitCode {
@@ -18,6 +21,7 @@ fn main() -> ExitCode {
         ["guests"] => guests::build(false),
         ["guests", "--force"] => guests::build(true),
         ["guests", "--check"] => guests::check(),
+        ["tidy"] => tidy::check(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
