@@ -1,5 +1,13 @@
 //! The engine against a naive model: whatever happens, in whatever order, its promises hold.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests: a failure here is the test's failure"
+)]
+
 mod world;
 
 use flyball_core::{

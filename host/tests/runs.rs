@@ -1,5 +1,13 @@
 //! Runs of guests: fresh instances, failures, limits, deadlines, grants.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests: a failure here is the test's failure"
+)]
+
 use std::{
     collections::BTreeSet,
     io::{Read as _, Write as _},
