@@ -183,9 +183,13 @@ impl Reader {
             return;
         }
         for problem in problems {
-            let follows = |place: &Vec<String>| place.iter().zip(&problem.place).all(|(a, b)| a == b);
+            let code = code_of(&problem);
+            // What is wrong further in can spoil a sum of limits, but makes no reference and no name wrong.
+            let follows = |place: &Vec<String>| {
+                (place.len() <= problem.place.len() || code == Code::ImpossibleLimit)
+                    && place.iter().zip(&problem.place).all(|(a, b)| a == b)
+            };
             if !before.iter().any(follows) {
-                let code = code_of(&problem);
                 self.add_at(code, &problem.place, sources, problem.message, problem.help);
             }
         }
@@ -230,6 +234,8 @@ impl<T: Shape + Default> Shape for Named<T> {
                 Err(error) => {
                     let message = format!("{} can't be a name: {error}", quoted(text));
                     reader.add(Code::BadValue, key.span(), message, "give it another name".into());
+                    // Only for what is wrong inside: without a name it can't be kept.
+                    drop(T::read(value, reader));
                 }
             });
         }

@@ -56,7 +56,7 @@ pub(crate) fn application(file: shape::File, sources: &SourceMap, reader: &mut R
         }
         Bus { name: bus_name.clone(), rules }
     });
-    let routes = file.routes.unwrap_or_default().into_iter().filter_map(route).collect();
+    let routes = file.routes.unwrap_or_default().into_iter().map(route).collect();
     let tenants = named(file.tenants, |_, own: shape::Tenant| tenant(own, &tenant_defaults));
     Application {
         // Missing only after a finding: what is read then goes nowhere.
@@ -224,12 +224,13 @@ fn destination(
     }
 }
 
-fn route(own: shape::Route) -> Option<Route> {
-    Some(Route {
-        path: own.path.0?.0,
+/// A route that could not be read has a place too: what is found later is known by its index.
+fn route(own: shape::Route) -> Route {
+    Route {
+        path: own.path.0.map(|Text(path)| path).unwrap_or_default(),
         methods: own.methods.unwrap_or_default().into_iter().map(|method| method.0).collect(),
-        function: own.function.0?.0,
+        function: own.function.0.map_or_else(Name::unnamed, |Reference(name)| name),
         mode: own.mode.map_or(RouteMode::Sync, |mode| mode.0),
         tenant: own.tenant.map_or(TenantFrom::Key, |from| from.0),
-    })
+    }
 }

@@ -338,6 +338,10 @@ impl<T: JsonSchema> JsonSchema for Need<T> {
     fn schema_name() -> Cow<'static, str> {
         T::schema_name()
     }
+    // The same type as far as schemas go: otherwise there would be a definition of each.
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         T::json_schema(generator)
     }
