@@ -8,7 +8,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask CHORE
 
-  guests [--force]   build the WebAssembly guests whose sources changed (--force: all of them)
+  guests [--force]   build the WebAssembly guests whose sources changed
+                     (--force: all of them)
   guests --check     fail when a committed guest is older than its sources
   tidy               check the repository's rules: which crate may use which,
                      sizes, names, error pages, links, white space, guests
