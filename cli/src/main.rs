@@ -10,6 +10,8 @@
 //! application or its surroundings are wrong.
 
 mod arguments;
+mod client;
+mod demo;
 mod http;
 mod init;
 mod serve;
@@ -43,7 +45,11 @@ fn run(arguments: Arguments) -> Result<(), Stop> {
             log(tracing::level_filters::LevelFilter::INFO);
             runtime()?.block_on(serve::run(wanted, format))
         }
-        _ => Err(Stop::wrong("?")),
+        Verb::Demo(wanted) => {
+            log(tracing::level_filters::LevelFilter::ERROR);
+            runtime()?.block_on(demo::run(wanted, format))
+        }
+        Verb::Ask(question) => runtime()?.block_on(client::run(question, format)),
     }
 }
 

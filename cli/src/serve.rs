@@ -10,6 +10,7 @@ use std::{
 use flyball_app::{Code, Diagnostics, Read};
 use flyball_core::model::{Route, TenantFrom};
 use flyball_server::{
+    admin,
     gateway::{Gateway, GatewayLimits},
     platform::{FunctionError, OpenError, Platform, PlatformConfig},
 };
@@ -143,6 +144,8 @@ impl Running {
         let Read { application, sources } = read(wanted.file)?;
         let (gateway_listener, gateway) = listen(wanted.gateway, "gateway").await?;
         let (admin_listener, admin) = listen(wanted.admin, "admin").await?;
+        let auth = admin::Auth::open(wanted.admin_token.as_deref(), admin, &wanted.data);
+        let auth = auth.map_err(|error| Stop::wrong(error.to_string()))?;
         let config = PlatformConfig {
             application: Arc::new(application),
             base: wanted.file.parent().unwrap_or(Path::new("")).to_path_buf(),
@@ -162,8 +165,13 @@ impl Running {
                 // A sender that is gone says the same.
                 let _ = gateway_stopped.wait_for(|stopped| *stopped).await;
             }));
+        let served = admin::serve(admin_listener, admin::router(platform.clone(), auth), async move {
+            let _ = admin_stopped.wait_for(|stopped| *stopped).await;
+        });
         let admin_task = tokio::spawn(async move {
-            let _ = (admin_listener, admin_stopped.wait_for(|s| *s).await);
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the admin API has ended");
+            }
         });
         let grace = wanted.grace;
         Ok(Running { platform, gateway, admin, grace, stop_gateway, stop_admin, gateway_task, admin_task })
