@@ -11,6 +11,12 @@ use crate::{Body, Envelope, EventId, Failure, Fingerprint, KvKey, Name, Seq, Ten
 /// The format of the values below. Readers accept this one only; a new one comes with a migration.
 pub const FORMAT: u8 = 1;
 
+/// What one outcome may write, bytes: well within what any store takes in one transaction.
+pub const OUTCOME_BYTES_MAX: u64 = 32 << 20;
+
+/// The largest body, key-value value or result, bytes: well within what any store takes as one value.
+pub const BODY_BYTES_MAX: u64 = 15 << 20;
+
 /// A table of the lane. The store has one for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {

@@ -16,7 +16,7 @@ use std::{future::Future, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Query, State},
+    extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -168,11 +168,16 @@ fn function(figures: &FunctionFigures) -> Function {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct LimitsQuery {
     tenants: Option<usize>,
 }
 
-async fn limits(State(platform): Shared, Query(query): Query<LimitsQuery>) -> Json<Limits> {
+async fn limits(
+    State(platform): Shared,
+    query: Result<Query<LimitsQuery>, QueryRejection>,
+) -> Result<Json<Limits>, AdminError> {
+    let query = query?.0;
     let all = platform.limits(query.tenants.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX));
     let limit = |limit: flyball_core::LimitStatus| Limit {
         name: limit.name.to_string(),
@@ -182,5 +187,5 @@ async fn limits(State(platform): Shared, Query(query): Query<LimitsQuery>) -> Js
         peak: limit.peak,
         headroom: limit.max.saturating_sub(limit.now),
     };
-    Json(Limits { limits: all.into_iter().map(limit).collect() })
+    Ok(Json(Limits { limits: all.into_iter().map(limit).collect() }))
 }

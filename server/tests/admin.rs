@@ -214,6 +214,8 @@ async fn what_is_wrong_is_said() {
         ("GET", "/nowhere", Value::Null, 404, "FE5001", "no such endpoint"),
         ("DELETE", "/api/v1/status", Value::Null, 405, "FE5002", "other methods"),
         ("POST", "/api/v1/events", json!({ "tenant": "acme" }), 400, "FE5005", "missing field `target`"),
+        ("GET", "/api/v1/dead?limit=x", Value::Null, 400, "FE5005", "invalid digit"),
+        ("POST", "/api/v1/dead/discard", json!({ "tenat": "acme" }), 400, "FE5005", "unknown field `tenat`"),
         ("GET", "/api/v1/trace/xyz", Value::Null, 400, "FE5005", "32 hexadecimal digits"),
         ("GET", "/api/v1/tenants/nobody", Value::Null, 404, "FE5001", "flyball tenants create nobody"),
         (

@@ -61,7 +61,8 @@ async fn a_request_needs_a_route_a_tenant_and_a_key() {
     assert!(hello.header("x-request-id").is_some());
     let bearer = format!("Bearer {}", site.key);
     assert_eq!(site.ask_without_key("GET", "/hello", &[("authorization", &bearer)], "").await.status, 200);
-    let table: [(&str, &str, &[(&str, &str)], u16, &str); 8] = [
+    type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+    let table: [Row<'_>; 8] = [
         ("GET", "/hello", &[], 401, "FE4003"),
         ("GET", "/hello", &[("x-api-key", "fb_acme_wrong")], 401, "FE4004"),
         ("GET", "/nowhere", &[], 404, "FE4001"),

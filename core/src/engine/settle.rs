@@ -1,15 +1,18 @@
 //! How invocations end: outcomes commit once, failures are tried again or go to the dead letters.
 
 use super::{
-    BatchNo, Effect, Effects, Emitted, Engine, Event, Fate, Item, Note, QueueIx, RECENT_MAX, Running, Settling, State,
-    Then, fair::TenantIx, slab::Ix,
+    BatchNo, Effect, Effects, Emitted, Engine, Event, Fate, Item, Note, QueueIx, RECENT_MAX, Running,
+    Settling, State, Then, fair::TenantIx, slab::Ix,
 };
 use crate::{
     Body, Emit, Envelope, EventId, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, TenantId,
     Usage,
     model::Delivery,
-    record::{Bucket, Dead, FailedAttempt, Write},
+    record::{Bucket, Dead, FailedAttempt, OUTCOME_BYTES_MAX, Write},
 };
+
+/// What an envelope is counted as, bytes: the attributes and a few hops.
+const ENVELOPE_BYTES: u64 = 2_048;
 
 impl Engine {
     pub(super) fn finished(&mut self, invocation: InvocationId, outcome: Outcome, effects: &mut Effects) {
@@ -18,7 +21,7 @@ impl Engine {
         if let Some(timer) = running.timer {
             self.timers.remove(&timer);
         }
-        let Outcome { results, reads, writes: kv, usage } = outcome;
+        let Outcome { results, reads, writes: kv, usage } = self.bounded(outcome);
         self.give_back(invocation, &running, usage, effects);
         let Running { function, tenant, items, .. } = running;
         let tenant_id = self.tenants[tenant].id;
@@ -58,6 +61,36 @@ impl Engine {
         } else {
             self.commit_if(checks, writes, Then::Settle(Box::new(settling)), effects);
         }
+    }
+
+    /// An outcome that is more than a commit may be fails as a whole: to hand it to the store would fail
+    /// the lane instead. Copies for subscribers count each.
+    fn bounded(&self, mut outcome: Outcome) -> Outcome {
+        let copies = |emit: &Emit| {
+            let routes = self.application.route_event(&emit.envelope.target, &emit.envelope.attributes);
+            routes.map_or(0, |routes| routes.len() as u64)
+        };
+        let emits = outcome.results.iter().flat_map(|result| &result.emits);
+        let emitted = emits.map(|emit| copies(emit) * (emit.body.len() as u64 + ENVELOPE_BYTES));
+        let results = outcome.results.iter().filter_map(|result| result.verdict.as_ref().ok());
+        let written = outcome.writes.iter().filter_map(|write| write.value.as_ref());
+        let bodies = results.chain(written).map(|body| body.len() as u64);
+        let bytes = emitted.chain(bodies).fold(0, u64::saturating_add);
+        if bytes <= OUTCOME_BYTES_MAX {
+            return outcome;
+        }
+        let message = format!(
+            "its outcome writes {bytes} bytes, copies for subscribers included; {OUTCOME_BYTES_MAX} at most"
+        );
+        for result in &mut outcome.results {
+            result.emits.clear();
+            if result.verdict.is_ok() {
+                result.verdict = Err(Failure::new(FailureKind::LimitExceeded, message.clone()));
+            }
+        }
+        outcome.writes.clear();
+        outcome.reads.clear();
+        outcome
     }
 
     /// The slots come free with the end of the run, not with its commit: concurrency is what runs.

@@ -10,7 +10,7 @@ use std::{
 use super::{
     Application, Delivery, Destination, Function, Limits, RATE_PER_SECOND_MAX, RouteMode, TenantFrom,
 };
-use crate::{Name, Span};
+use crate::{Name, Span, record::BODY_BYTES_MAX};
 
 /// The longest timeout, as on AWS Lambda: 15 minutes. Longer work is split.
 const TIMEOUT_MAX: Span = Span::from_secs(900);
@@ -340,14 +340,18 @@ impl Application {
                 "24h is the default",
             );
         }
-        for (key, bytes) in
-            [("event_bytes_max", limits.event_bytes_max), ("request_bytes_max", limits.request_bytes_max)]
-        {
-            if !(1_024..=256 << 20).contains(&bytes) {
+        let invocation = &limits.invocation;
+        for (key, bytes) in [
+            ("event_bytes_max", limits.event_bytes_max),
+            ("request_bytes_max", limits.request_bytes_max),
+            ("value_bytes_max", invocation.value_bytes_max),
+            ("result_bytes_max", invocation.result_bytes_max),
+        ] {
+            if !(1_024..=BODY_BYTES_MAX).contains(&bytes) {
                 found.add(
                     at(key),
-                    format!("{bytes} bytes; it must lie between 1 KiB and 256 MiB"),
-                    "event bodies: 1 MiB, requests: 6 MiB",
+                    format!("{bytes} bytes; it must lie between 1 KiB and 15 MiB"),
+                    "larger bodies are blobs, sent by reference",
                 );
             }
         }

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::rejection::{JsonRejection, QueryRejection},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use flyball_core::{EventId, Failure, Name, Refusal};
@@ -76,13 +76,14 @@ impl AdminCode {
 #[derive(Debug)]
 pub struct AdminError {
     status: StatusCode,
+    retry_after_s: Option<u64>,
     detail: ErrorDetail,
 }
 
 impl AdminError {
     pub(super) fn own(code: AdminCode, message: impl Into<String>) -> AdminError {
         let detail = ErrorDetail { code: code.code().into(), message: message.into() };
-        AdminError { status: code.status(), detail }
+        AdminError { status: code.status(), retry_after_s: None, detail }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> AdminError {
@@ -97,20 +98,28 @@ impl AdminError {
 
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        (self.status, Json(ErrorBody { error: self.detail })).into_response()
+        let mut response = (self.status, Json(ErrorBody { error: self.detail })).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 
 impl From<Refusal> for AdminError {
     fn from(refusal: Refusal) -> Self {
         let status = StatusCode::from_u16(refusal.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        AdminError { status, detail: refused(&refusal) }
+        AdminError {
+            status,
+            retry_after_s: refusal.retry_after().map(|after| after.as_secs_ceil()),
+            detail: refused(&refusal),
+        }
     }
 }
 
 impl From<Failure> for AdminError {
     fn from(failure: Failure) -> Self {
-        AdminError { status: StatusCode::BAD_GATEWAY, detail: failed(&failure) }
+        AdminError { status: StatusCode::BAD_GATEWAY, retry_after_s: None, detail: failed(&failure) }
     }
 }
 
@@ -135,7 +144,12 @@ impl From<LookUpError> for AdminError {
 
 impl From<JsonRejection> for AdminError {
     fn from(rejection: JsonRejection) -> Self {
-        AdminError::invalid(rejection.body_text())
+        let status = rejection.status();
+        let mut error = AdminError::invalid(rejection.body_text());
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            error.status = status;
+        }
+        error
     }
 }
 

@@ -92,8 +92,13 @@ impl Auth {
                 getrandom::fill(&mut random).map_err(AuthError::Random)?;
                 let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
                 fs::create_dir_all(data).map_err(fail)?;
-                let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-                file.and_then(|mut file| writeln!(file, "{token}")).map_err(fail)?;
+                // Whole or not at all: a token cut short by a crash would lock everybody out.
+                let draft = data.join("admin.token.new");
+                let file =
+                    fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft);
+                file.and_then(|mut file| writeln!(file, "{token}").and_then(|()| file.sync_all()))
+                    .and_then(|()| fs::rename(&draft, &path))
+                    .map_err(fail)?;
                 tracing::info!(path = %path.display(), "the admin API needs the token in this file");
                 Auth::token(&token)
             }

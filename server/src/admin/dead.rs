@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::JsonRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
 };
 use flyball_core::{Name, Seq};
 use serde::Deserialize;
@@ -21,6 +24,7 @@ use super::{
 use crate::platform::{self, DeadFilter, DeadSummary, Platform};
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     tenant: Option<String>,
     queue: Option<String>,
@@ -30,8 +34,9 @@ pub(super) struct ListQuery {
 
 pub(super) async fn list(
     State(platform): Shared,
-    Query(query): Query<ListQuery>,
+    query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<DeadPage>, AdminError> {
+    let query = query?.0;
     let filter = filter(&platform, query.tenant.as_deref(), query.queue.as_deref(), None)?;
     let (after, limit) = (query.after.map(Seq), page(query.limit));
     let reader = platform.clone();

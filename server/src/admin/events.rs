@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::JsonRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
 };
 use bytes::Bytes;
 use flyball_core::{Attributes, Body, Span, TenantId};
@@ -180,6 +183,7 @@ pub(super) fn tenant_name(platform: &Platform, id: TenantId) -> String {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LogsQuery {
     tenant: String,
     function: Option<String>,
@@ -190,8 +194,9 @@ pub(super) struct LogsQuery {
 
 pub(super) async fn logs(
     State(platform): Shared,
-    Query(query): Query<LogsQuery>,
+    query: Result<Query<LogsQuery>, QueryRejection>,
 ) -> Result<Json<LogPage>, AdminError> {
+    let query = query?.0;
     let tenant = answer::tenant(&platform, &query.tenant)?.id;
     let after = query.after.unwrap_or(0);
     let wait = Duration::from_millis(query.wait_ms.unwrap_or(0)).min(WAIT_MAX);

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, Query, State, rejection::JsonRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::StatusCode,
 };
 use flyball_core::Span;
@@ -21,18 +24,23 @@ use crate::{
 };
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     after: Option<String>,
     limit: Option<usize>,
 }
 
-pub(super) async fn list(State(platform): Shared, Query(query): Query<ListQuery>) -> Json<TenantPage> {
+pub(super) async fn list(
+    State(platform): Shared,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<TenantPage>, AdminError> {
+    let query = query?.0;
     let limit = page(query.limit);
     let mut views = platform.tenants().list(query.after.as_deref(), limit + 1);
     let more = views.len() > limit;
     views.truncate(limit);
     let next = views.last().filter(|_| more).map(|view| view.name.to_string());
-    Json(TenantPage { tenants: views.into_iter().map(tenant).collect(), next })
+    Ok(Json(TenantPage { tenants: views.into_iter().map(tenant).collect(), next }))
 }
 
 pub(super) async fn create(

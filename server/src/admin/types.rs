@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 macro_rules! types {
     ($($(#[$attribute:meta])* pub struct $name:ident { $($(#[$field_attribute:meta])* pub $field:ident: $type:ty,)* })*) => {
         $(
-            $(#[$attribute])*
             #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+            $(#[$attribute])*
             pub struct $name { $($(#[$field_attribute])* pub $field: $type,)* }
         )*
     };
@@ -79,6 +79,7 @@ types! {
     }
 
     /// A tenant to create.
+    #[serde(deny_unknown_fields)]
     pub struct NewTenant {
         /// Its name: 1 to 64 of a-z, A-Z, 0-9, '.', '_' and '-'.
         pub name: String,
@@ -93,6 +94,7 @@ types! {
     }
 
     /// A key to make.
+    #[serde(deny_unknown_fields)]
     pub struct NewKey {
         /// The other keys stay valid for this long; left out, for as long as they were.
         #[serde(default)]
@@ -191,6 +193,7 @@ types! {
     }
 
     /// An event to send.
+    #[serde(deny_unknown_fields)]
     pub struct NewEvent {
         /// Whose it is.
         pub tenant: String,
@@ -228,6 +231,7 @@ types! {
     }
 
     /// A request for a function.
+    #[serde(deny_unknown_fields)]
     pub struct NewCall {
         /// Whose it is.
         pub tenant: String,
@@ -441,6 +445,7 @@ types! {
     }
 
     /// Which dead letters to put back or throw away.
+    #[serde(deny_unknown_fields)]
     pub struct DeadSelection {
         /// Of this tenant.
         #[serde(default)]
