@@ -6,8 +6,11 @@
 //!
 //! - `writer`: the one thread that commits, in groups, in the order of the engine's batch numbers.
 //! - `reopen`: makes an engine from the store: at the start, and after a commit that failed.
+//! - `clock`: the lane's time. `bounds`: what is refused because no store could take it.
 //! - `wire`: how an HTTP request or response is an event's body.
 
+mod bounds;
+mod clock;
 mod reopen;
 pub(crate) mod wire;
 mod writer;
@@ -37,12 +40,16 @@ use flyball_store::{Store, Table};
 use http::{Request, Response};
 use tokio::sync::{Notify, oneshot};
 
+use clock::Clock;
+
 use crate::{
     executor::{Executor, Job},
     telemetry::Telemetry,
     tenants::Tenants,
 };
 
+/// The timer looks again after this time at most: the steady clock stands still while a machine sleeps.
+const ALARM_MAX: Duration = Duration::from_secs(1);
 /// How often a keyed request is looked up again because an outcome was committed meanwhile.
 const LOOK_AGAIN_MAX: u32 = 8;
 
@@ -66,7 +73,7 @@ pub(crate) struct State {
     engine: Option<Engine>,
     /// Counts the engines. What was asked by one before is of no account.
     generation: u64,
-    now: Time,
+    clock: Clock,
 }
 
 /// One lane. See the module's text.
@@ -82,15 +89,28 @@ pub(crate) struct Lane {
     next_caller: AtomicU64,
     commits: Mutex<Option<mpsc::Sender<(u64, Commit)>>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
-    /// Told when the next deadline has come nearer.
-    nearer: Notify,
-    armed: AtomicU64,
+    alarm: Arc<Alarm>,
     down: Mutex<Option<String>>,
 }
 
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane").finish_non_exhaustive()
+    }
+}
+
+/// What the timer waits for. It holds this and not the lane, which may go while it waits.
+#[derive(Debug)]
+struct Alarm {
+    /// When it goes off; the end of time while it is being set.
+    at: AtomicU64,
+    /// Told when it must go off earlier, and when the lane goes.
+    changed: Notify,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.alarm.changed.notify_one();
     }
 }
 
@@ -116,13 +136,12 @@ impl Lane {
             telemetry,
             executor,
             backend,
-            state: Mutex::new(State { engine: None, generation: 0, now: Time(0) }),
+            state: Mutex::new(State { engine: None, generation: 0, clock: Clock::starting_at(Time(0)) }),
             callers: Mutex::new(HashMap::new()),
             next_caller: AtomicU64::new(1),
             commits: Mutex::new(Some(send)),
             writer: Mutex::new(None),
-            nearer: Notify::new(),
-            armed: AtomicU64::new(u64::MAX),
+            alarm: Arc::new(Alarm { at: AtomicU64::new(u64::MAX), changed: Notify::new() }),
             down: Mutex::new(Some("opening".into())),
         });
         lane.reopen()?;
@@ -130,7 +149,7 @@ impl Lane {
         let writer = std::thread::Builder::new().name("flyball-writer".into());
         let writer = writer.spawn(move || writer::run(&weak, &receive));
         *locked(&lane.writer) = Some(writer.map_err(reopen::ReopenError::Thread)?);
-        io.spawn(timer(Arc::downgrade(&lane)));
+        io.spawn(timer(Arc::downgrade(&lane), lane.alarm.clone()));
         Ok(lane)
     }
 
@@ -146,7 +165,12 @@ impl Lane {
 
     /// The engine's time, now.
     pub(crate) fn now(&self) -> Time {
-        wall_clock().max(locked(&self.state).now)
+        locked(&self.state).clock.now()
+    }
+
+    /// Which engine it is, counted from 1.
+    fn generation(&self) -> u64 {
+        locked(&self.state).generation
     }
 
     /// Tells the engine what happened, and carries out what it wants done.
@@ -157,36 +181,63 @@ impl Lane {
     /// The same for several inputs under one lock, if `generation` is still the engine's.
     fn step_all(self: &Arc<Self>, generation: Option<u64>, inputs: impl IntoIterator<Item = Input>) {
         let mut effects = Vec::new();
-        let wall = wall_clock();
         let (generation, deadline) = {
             let mut state = locked(&self.state);
             if generation.is_some_and(|generation| generation != state.generation) {
                 return;
             }
-            state.now = state.now.max(wall);
-            let now = state.now;
-            let Some(engine) = &mut state.engine else { return };
+            let now = state.clock.now();
+            let Some(engine) = &mut state.engine else {
+                drop(state);
+                return self.refuse_all(inputs);
+            };
             for input in inputs {
                 engine.step(now, input, &mut effects);
             }
             let deadline = engine.next_deadline();
             (state.generation, deadline)
         };
-        if deadline.is_some_and(|at| at.0 < self.armed.load(Ordering::Relaxed)) {
-            self.nearer.notify_one();
+        if deadline.is_some_and(|at| at.0 < self.alarm.at.load(Ordering::SeqCst)) {
+            self.alarm.changed.notify_one();
         }
         for effect in effects {
             self.carry_out(generation, effect);
         }
     }
 
+    /// There is no engine to answer. Callers who came before it went were told when it went.
+    fn refuse_all(&self, inputs: impl IntoIterator<Item = Input>) {
+        for input in inputs {
+            let caller = match input {
+                Input::Send(SendEvent { caller, .. })
+                | Input::Call(flyball_core::Call { caller, .. })
+                | Input::Redrive(caller, ..)
+                | Input::Discard(caller, ..) => caller,
+                _ => continue,
+            };
+            self.answer(caller, Answer::Refused(Refusal::Unavailable));
+        }
+    }
+
+    /// Tells everyone who waits that there will be no answer.
+    fn disappoint_all(&self) {
+        let callers = std::mem::take(&mut *locked(&self.callers));
+        for caller in callers.into_values() {
+            // Whoever has gone is not told.
+            drop(caller.answer.send(unavailable()));
+        }
+    }
+
     fn carry_out(self: &Arc<Self>, generation: u64, effect: Effect) {
         match effect {
             Effect::Commit(commit) => {
-                // The channel is gone only while closing, when nothing new is accepted.
                 let commits = locked(&self.commits);
-                let sent = commits.as_ref().map(|commits| commits.send((generation, commit)));
-                drop(sent);
+                let sent = commits.as_ref().is_some_and(|to| to.send((generation, commit)).is_ok());
+                drop(commits);
+                if !sent {
+                    // Closed: what is not committed did not happen.
+                    self.disappoint_all();
+                }
             }
             Effect::Start(start) => self.start(generation, start),
             // The executor keeps deadlines itself, and gives what the run did; the engine's own patience
@@ -229,8 +280,11 @@ impl Lane {
         key: &KeyOf<'_>,
         stored: StoredRequest,
     ) -> Answered {
+        let inbox = Name::inbox_of(&function);
+        if let Some(refused) = self.too_large(&inbox, &stored.attributes, stored.body.len()) {
+            return refused;
+        }
         for _ in 0..LOOK_AGAIN_MAX {
-            let inbox = Name::inbox_of(&function);
             let Some(keyed) = self.look_up(tenant, &inbox, key) else { return unavailable() };
             let StoredRequest { attributes, body } = stored.clone();
             let call = flyball_core::KeyedCall { keyed, attributes, body };
@@ -247,6 +301,9 @@ impl Lane {
 
     /// Sends an event. `caller` and `key` of `event` are put in here.
     pub(crate) async fn send(self: &Arc<Self>, mut event: SendEvent, key: Option<&KeyOf<'_>>) -> Answered {
+        if let Some(refused) = self.too_large(&event.target, &event.attributes, event.body.len()) {
+            return refused;
+        }
         for _ in 0..LOOK_AGAIN_MAX {
             if let Some(key) = key {
                 let target = Name::stored(&event.target);
@@ -270,6 +327,16 @@ impl Lane {
         unavailable()
     }
 
+    fn too_large(
+        &self,
+        target: &str,
+        attributes: &flyball_core::Attributes,
+        bytes: usize,
+    ) -> Option<Answered> {
+        let refusal = bounds::refuse_event(&self.application, target, attributes, bytes)?;
+        Some(Answered { answer: Answer::Refused(refusal), response: None })
+    }
+
     /// An input that a caller waits for.
     pub(crate) async fn operate(self: &Arc<Self>, input: impl FnOnce(CallerId) -> Input) -> Answer {
         let (caller, answer) = self.caller(None);
@@ -291,8 +358,8 @@ impl Lane {
         answer.await.unwrap_or_else(|_| unavailable())
     }
 
-    /// What is recorded under a key; `None` while that can't be known. The mark is read first: an outcome that is committed between the two
-    /// is noticed by the engine.
+    /// What is recorded under a key; `None` while that can't be known. The mark is read first: an outcome
+    /// that is committed between the two is noticed by the engine.
     fn look_up(&self, tenant: TenantId, target: &Name, key: &KeyOf<'_>) -> Option<Keyed> {
         let id = EventId::keyed(tenant, target, key.key);
         let as_of = self.ask(Engine::settled_mark)?;
@@ -305,7 +372,7 @@ impl Lane {
     /// The settled record of an event, if it is remembered.
     pub(crate) fn settled(&self, id: EventId) -> Result<Option<Settled>, LookUpError> {
         let now = self.now();
-        let Some(buckets) = self.ask(|engine| engine.buckets(now)) else { return Ok(None) };
+        let buckets = self.ask(|engine| engine.buckets(now)).ok_or(LookUpError::Down)?;
         for bucket in buckets.rev() {
             if let Some(bytes) = self.store.get(Table::Settled, &record::settled_key(Bucket(bucket), id))? {
                 return Ok(Some(record::decode(&bytes)?));
@@ -321,7 +388,7 @@ impl Lane {
             Work::Events(events) => events.len(),
         };
         if let Err(failure) = self.try_start(generation, start) {
-            self.finished(generation, invocation, not_started(&failure, events));
+            self.finished(generation, invocation, failed(&failure, events));
         }
     }
 
@@ -339,11 +406,11 @@ impl Lane {
             Work::Call { caller, id, accepted } => {
                 self.call_input(&function, tenant, caller, id, accepted)?
             }
-            Work::Events(events) => self.events_input(&events)?,
+            Work::Events(events) => self.events_input(&function, &events)?,
         };
         let http = matches!(input, flyball_host::Input::Http(_));
         let lane = Arc::clone(self);
-        let left = deadline.since(wall_clock());
+        let left = deadline.since(self.now());
         self.executor.start(Job {
             function,
             tenant: name,
@@ -380,7 +447,8 @@ impl Lane {
         Ok(flyball_host::Input::Http(Box::new(HttpCall { envelope, request, https: false })))
     }
 
-    fn events_input(&self, events: &[StartedEvent]) -> Result<flyball_host::Input, Failure> {
+    fn events_input(&self, function: &Name, events: &[StartedEvent]) -> Result<flyball_host::Input, Failure> {
+        let inbox = Name::inbox_of(function);
         let mut deliveries = Vec::with_capacity(events.len());
         for event in events {
             let key = record::key_of(event.seq);
@@ -392,7 +460,11 @@ impl Lane {
             let envelope: Envelope = record::decode(&read(Table::Events)?)
                 .map_err(|error| unreadable(event.id, &error.to_string()))?;
             let body = read(Table::Bodies)?;
-            if let Some(request) = wire::request(&envelope.attributes, &body) {
+            // Only what was sent to the inbox itself is a request: an event that says so of itself is not.
+            if events.len() == 1
+                && envelope.target == inbox
+                && let Some(request) = wire::request(&envelope.attributes, &body)
+            {
                 let request = request.map_err(|error| unreadable(event.id, &error))?;
                 let call = HttpCall { envelope, request, https: false };
                 return Ok(flyball_host::Input::Http(Box::new(call)));
@@ -434,7 +506,11 @@ impl Lane {
         self.finished(generation, invocation, outcome);
     }
 
-    fn finished(self: &Arc<Self>, generation: u64, invocation: InvocationId, outcome: Outcome) {
+    fn finished(self: &Arc<Self>, generation: u64, invocation: InvocationId, mut outcome: Outcome) {
+        if let Some(failure) = bounds::refuse_outcome(&self.application, &outcome) {
+            let usage = outcome.usage;
+            outcome = Outcome { usage, ..failed(&failure, outcome.results.len()) };
+        }
         self.step_all(Some(generation), [Input::Finished(invocation, outcome)]);
     }
 
@@ -459,7 +535,8 @@ impl Lane {
         {
             drop(writer.join());
         }
-        self.nearer.notify_one();
+        self.disappoint_all();
+        self.alarm.changed.notify_one();
     }
 
     /// What a commit that was durable, or refused, leads to.
@@ -486,6 +563,9 @@ pub(crate) struct KeyOf<'a> {
 /// Why a record can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LookUpError {
+    /// The lane recovers or is closed: nothing is known now.
+    #[error("the lane is not open now; try again")]
+    Down,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] flyball_store::StoreError),
@@ -517,7 +597,7 @@ fn unreadable(id: EventId, why: &str) -> Failure {
     Failure::new(FailureKind::NotStarted, format!("event {id} can't be read: {why}"))
 }
 
-fn not_started(failure: &Failure, events: usize) -> Outcome {
+fn failed(failure: &Failure, events: usize) -> Outcome {
     let result = flyball_core::EventResult { verdict: Err(failure.clone()), emits: Vec::new() };
     Outcome { results: vec![result; events], reads: Vec::new(), writes: Vec::new(), usage: Usage::default() }
 }
@@ -535,24 +615,26 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Steps with [`Input::Tick`] when the engine's next deadline is reached.
-async fn timer(lane: std::sync::Weak<Lane>) {
+async fn timer(lane: std::sync::Weak<Lane>, alarm: Arc<Alarm>) {
     loop {
-        let Some(strong) = lane.upgrade() else { return };
-        let deadline = strong.ask(Engine::next_deadline).flatten();
-        // A lane without an engine, or with nothing to wait for, looks again after a while.
-        let at = deadline.unwrap_or_else(|| wall_clock().after(flyball_core::Span::from_secs(1)));
-        strong.armed.store(at.0, Ordering::Relaxed);
-        let left = Duration::from_micros(at.since(wall_clock()).0);
-        let lane_alive = async {
-            tokio::select! {
-                () = tokio::time::sleep(left) => {}
-                () = strong.nearer.notified() => {}
+        // Before the engine is asked, so that whoever makes the deadline nearer from here on says so.
+        alarm.at.store(u64::MAX, Ordering::SeqCst);
+        let left = {
+            let Some(lane) = lane.upgrade() else { return };
+            let deadline = lane.ask(Engine::next_deadline).flatten();
+            let left = deadline.map_or(ALARM_MAX, |at| Duration::from_micros(at.since(lane.now()).0));
+            if left.is_zero() {
+                lane.step(Input::Tick);
+            } else {
+                alarm.at.store(deadline.map_or(u64::MAX, |at| at.0), Ordering::SeqCst);
             }
+            left
         };
-        // The lane stays alive for a second at most after its last user has gone.
-        drop(tokio::time::timeout(Duration::from_secs(1), lane_alive).await);
-        if deadline.is_some_and(|at| at <= wall_clock()) {
-            strong.step(Input::Tick);
+        if left.is_zero() {
+            tokio::task::yield_now().await;
+        } else {
+            // Time out or be told: both mean to look.
+            drop(tokio::time::timeout(left.min(ALARM_MAX), alarm.changed.notified()).await);
         }
     }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use flyball_core::{
     Answer, Attributes, Body, Counts, Engine, EventId, Failure, Fingerprint, Input, LimitStatus, Name,
     Refusal, Send as SendEvent, Span, TenantId, Time,
-    model::{Function, RouteMode, Shared},
+    model::{Function, Shared},
 };
 use flyball_host::{HostConfig, HostError, LoadError, LoadedFunction, WasmHost};
 use flyball_store::{Store, StoreError, embedded, memory::Memory};
@@ -318,6 +318,10 @@ impl Platform {
     /// Sends an event.
     pub async fn send(&self, tenant: TenantId, event: NewEvent, key: Option<&str>) -> SendAnswer {
         let NewEvent { target, attributes, body, .. } = &event;
+        if target.starts_with('@') {
+            // Inboxes hold requests that were checked on their way in, and what topics and rules copy.
+            return SendAnswer::Refused(Refusal::NoTarget { target: target.clone() });
+        }
         let fingerprint = Fingerprint::of(&[
             target.as_bytes(),
             attributes.kind.as_bytes(),
@@ -569,8 +573,9 @@ fn load_one(
         );
         return Err(function_error(function, base, true, message));
     }
-    if function.inbox.batch_max > 1 && routed.is_some_and(|route| route.mode == RouteMode::Async) {
-        let message = "requests of its asynchronous route are answered one by one; set inbox.batch_max to 1";
+    if function.inbox.batch_max > 1 && routed.is_some() {
+        // Also those of a synchronous route wait there, under an idempotency key.
+        let message = "requests of its routes are answered one by one; set inbox.batch_max to 1";
         return Err(function_error(function, base, false, message.into()));
     }
     Ok(loaded)

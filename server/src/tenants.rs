@@ -4,7 +4,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, RwLock},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use flyball_core::{
@@ -122,6 +125,8 @@ pub struct Tenants {
     read: RwLock<Tables>,
     /// One change at a time.
     change: Mutex<()>,
+    /// Counts the changes of tenants.
+    version: AtomicU64,
 }
 
 #[derive(Default)]
@@ -168,7 +173,13 @@ impl Tenants {
                 break;
             }
         }
-        let tenants = Tenants { application, store, read: RwLock::new(tables), change: Mutex::new(()) };
+        let tenants = Tenants {
+            application,
+            store,
+            read: RwLock::new(tables),
+            change: Mutex::new(()),
+            version: AtomicU64::new(0),
+        };
         for name in tenants.application.tenants.keys() {
             match tenants.create(name.clone()) {
                 Ok(_) | Err(TenantError::Exists(_)) => {}
@@ -182,6 +193,11 @@ impl Tenants {
     /// All tenants as the engine takes them, in the order of their numbers.
     pub(crate) fn all(&self) -> Vec<Tenant> {
         self.tables(|t| t.by_id.values().map(|entry| self.for_engine(entry)).collect())
+    }
+
+    /// Differs after any change of a tenant.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
     }
 
     /// A tenant as the engine takes it.
@@ -383,6 +399,7 @@ impl Tenants {
         let id = entry.id;
         let unknown = TenantError::Unknown(entry.name.clone());
         tables.put(entry);
+        self.version.fetch_add(1, Ordering::SeqCst);
         tables.view(id).ok_or(unknown)
     }
 

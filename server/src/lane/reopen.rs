@@ -9,7 +9,7 @@ use flyball_core::{
 };
 use flyball_store::{Scan, StoreError, Table};
 
-use super::{Answered, Lane, locked, unavailable, wall_clock};
+use super::{Lane, locked};
 
 /// Rows read at once while opening.
 const PAGE_ROWS: usize = 5_000;
@@ -55,7 +55,8 @@ impl Lane {
         let settings = Settings { lane: 0, incarnation, seed: incarnation };
         let mut engine = Engine::new(self.application.clone(), settings);
         let mut effects = Vec::new();
-        let now = self.last_now()?.max(wall_clock());
+        let now = self.last_now()?.max(self.now());
+        let known = self.tenants.version();
         for tenant in self.tenants.all() {
             engine.step(now, Input::SetTenant(tenant), &mut effects);
         }
@@ -82,13 +83,17 @@ impl Lane {
         {
             let mut state = locked(&self.state);
             state.engine = Some(engine);
-            state.now = state.now.max(now);
+            state.clock.at_least(now);
         }
         *locked(&self.down) = None;
         for effect in effects {
             self.carry_out(generation, effect);
         }
-        self.nearer.notify_one();
+        if self.tenants.version() != known {
+            // One was changed while there was no engine to tell.
+            self.step_all(None, self.tenants.all().into_iter().map(Input::SetTenant));
+        }
+        self.alarm.changed.notify_one();
         Ok(())
     }
 
@@ -101,11 +106,7 @@ impl Lane {
         tracing::error!(%error, "a commit failed; the lane is opened again from the store");
         *locked(&self.down) = Some(error.to_string());
         locked(&self.state).engine = None;
-        let callers = std::mem::take(&mut *locked(&self.callers));
-        for caller in callers.into_values() {
-            let Answered { answer, response } = unavailable();
-            drop(caller.answer.send(Answered { answer, response }));
-        }
+        self.disappoint_all();
         let mut wait = Duration::from_millis(50);
         while locked(&self.commits).is_some() {
             // A store that can't write would only poison the next engine: try a write first.

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Weak, mpsc},
+    time::{Duration, Instant},
 };
 
 use flyball_core::{BatchNo, Commit, CommitResult, record};
@@ -11,6 +12,8 @@ use flyball_store::{Batch, Bytes, Check, Table, Write};
 
 use super::Lane;
 
+/// How often the lane's time is made durable, whether or not anything happens.
+const SAVE_NOW_EVERY: Duration = Duration::from_secs(30);
 /// Batches in one transaction.
 const GROUP_BATCHES_MAX: usize = 512;
 /// Bytes of bodies in one transaction, after which no further batch is added.
@@ -19,14 +22,26 @@ const GROUP_BYTES_MAX: usize = 8 << 20;
 /// Commits until the lane is closed.
 pub(super) fn run(lane: &Weak<Lane>, commits: &mpsc::Receiver<(u64, Commit)>) {
     let mut waiting = Waiting { generation: 0, next: BatchNo(1), commits: BTreeMap::new() };
-    while let Ok(first) = commits.recv() {
-        waiting.add(first);
+    let mut saved = Instant::now();
+    loop {
+        match commits.recv_timeout(SAVE_NOW_EVERY) {
+            Ok(first) => waiting.add(first),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        }
         while let Ok(more) = commits.try_recv() {
             waiting.add(more);
         }
-        while let Some(group) = waiting.group() {
-            let Some(lane) = lane.upgrade() else { return };
+        let Some(lane) = lane.upgrade() else { return };
+        // The generation changes on this thread only: in `poison`, under `commit`.
+        while let Some(group) = waiting.group(lane.generation()) {
             commit(&lane, waiting.generation, &group);
+        }
+        if saved.elapsed() >= SAVE_NOW_EVERY {
+            saved = Instant::now();
+            if let Err(error) = lane.save_now() {
+                tracing::warn!(%error, "the time can't be saved");
+            }
         }
     }
 }
@@ -48,8 +63,13 @@ impl Waiting {
         }
     }
 
-    /// The next batches in order, as many as go in one transaction.
-    fn group(&mut self) -> Option<Vec<(BatchNo, Batch)>> {
+    /// The next batches in order, as many as go in one transaction; none of an engine that is no more: the
+    /// one that is was made from a store without them.
+    fn group(&mut self, generation: u64) -> Option<Vec<(BatchNo, Batch)>> {
+        if self.generation != generation {
+            self.commits.clear();
+            return None;
+        }
         let mut group = Vec::new();
         let mut bytes = 0;
         while group.len() < GROUP_BATCHES_MAX

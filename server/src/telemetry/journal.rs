@@ -64,7 +64,7 @@ pub enum Verdict {
 pub(super) struct Journal {
     events: HashMap<EventId, EventTrace>,
     order: VecDeque<EventId>,
-    flows: HashMap<EventId, Vec<EventId>>,
+    flows: HashMap<EventId, VecDeque<EventId>>,
 }
 
 impl Journal {
@@ -116,7 +116,7 @@ impl Journal {
         if !self.events.contains_key(&id) {
             self.make_room();
             self.order.push_back(id);
-            self.flows.entry(root).or_default().push(id);
+            self.flows.entry(root).or_default().push_back(id);
         }
         self.events.entry(id).or_insert_with(|| EventTrace {
             id,
@@ -135,7 +135,8 @@ impl Journal {
             let Some(oldest) = self.order.pop_front() else { return };
             let Some(event) = self.events.remove(&oldest) else { continue };
             if let Some(flow) = self.flows.get_mut(&event.root) {
-                flow.retain(|id| *id != oldest);
+                // The oldest of all is the oldest of its flow.
+                flow.pop_front();
                 if flow.is_empty() {
                     self.flows.remove(&event.root);
                 }
