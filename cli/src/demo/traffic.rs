@@ -15,6 +15,8 @@ const EXCERPT_MS: u64 = 20 * 60 * 1_000;
 /// The tenant that is a hundred times louder than each other one, as the application's file names it.
 pub const LOUD: &str = "megacorp";
 const LOUDER: u32 = 100;
+/// A quiet tenant pushes once in so many seconds.
+const QUIET_PUSH_EVERY_S: u64 = 5;
 /// The rule of `scan` that finds what is planted.
 const RULE: &str = "digitalocean-token";
 /// One delivery of so many is sent again, as a code host does that saw no answer.
@@ -67,7 +69,7 @@ pub fn secret_of(tenant: usize) -> String {
 pub fn plan(tenants: usize, duration: Duration) -> Result<Vec<Delivery>, String> {
     let sample: Value = serde_json::from_str(PUSH).map_err(|error| format!("the sample push: {error}"))?;
     let arrivals = arrivals()?;
-    let quiet_pushes = u32::try_from(duration.as_secs() / 10).unwrap_or(u32::MAX).max(1);
+    let quiet_pushes = u32::try_from(duration.as_secs() / QUIET_PUSH_EVERY_S).unwrap_or(u32::MAX).max(1);
     let mut deliveries = Vec::new();
     for tenant in 0..tenants {
         let pushes = if tenant == 0 { quiet_pushes.saturating_mul(LOUDER) } else { quiet_pushes };
@@ -218,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_same_arguments_plan_the_same_deliveries_and_one_tenant_is_a_hundred_times_louder() {
-        let duration = Duration::from_secs(20);
+        let duration = Duration::from_secs(10);
         let (one, two) = (plan(4, duration).unwrap(), plan(4, duration).unwrap());
         assert_eq!(one.len(), 2 * (100 + 3));
         let of = |tenant| one.iter().filter(|delivery| delivery.tenant == tenant).count();

@@ -1,0 +1,125 @@
+//! `init`, `serve` and the verbs of the admin API, on the real binary.
+
+mod flyball;
+
+use std::{fs, path::Path};
+
+use flyball::{Served, run, text};
+
+const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/guests/dist");
+
+fn new_application() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let made = run(directory.path(), &["init"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    directory
+}
+
+fn refused(directory: &Path, expected: &[&str]) {
+    let output = run(directory, &["serve", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in expected {
+        assert!(said.contains(part), "{part:?} is not in:\n{said}");
+    }
+}
+
+#[test]
+fn a_new_application_is_served_at_once_and_drains() {
+    let directory = new_application();
+    let served = Served::start(directory.path());
+    let answer = served.request("GET /hello HTTP/1.1\r\nx-tenant: demo");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let answer = served.request("GET /hello HTTP/1.1\r\nx-tenant: nobody");
+    assert!(answer.starts_with("HTTP/1.1 40"), "{answer}");
+    assert_eq!(served.terminate(), Some(0));
+}
+
+#[test]
+fn init_touches_nothing_that_is_there() {
+    let directory = new_application();
+    let file = directory.path().join("flyball.toml");
+    fs::write(&file, "mine").unwrap();
+    fs::remove_file(directory.path().join("hello.wasm")).unwrap();
+    let again = run(directory.path(), &["init"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("is there already"), "{}", text(&again.stderr));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    assert!(!directory.path().join("hello.wasm").exists());
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_file_is_said_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    refused(directory.path(), &["flyball.toml can't be read", "flyball init"]);
+    let file = "[application]\nname = \"a\"\ncolour = 1\n[function.f]\ncomponent = \"gone.wasm\"\n";
+    fs::write(directory.path().join("flyball.toml"), file).unwrap();
+    refused(
+        directory.path(),
+        &["error[FE3002]", "flyball.toml:3:", "error[FE3009]", "flyball.toml:5:", "2 errors"],
+    );
+}
+
+#[test]
+fn a_component_of_another_world_is_refused_where_it_is_named() {
+    let directory = new_application();
+    fs::copy(format!("{GUESTS}/wrong-world.wasm"), directory.path().join("hello.wasm")).unwrap();
+    refused(directory.path(), &["error[FE3010]", "hello.wasm", "flyball.toml:"]);
+}
+
+#[test]
+fn a_second_process_on_the_same_data_is_refused() {
+    let directory = new_application();
+    let served = Served::start(directory.path());
+    refused(directory.path(), &[".flyball"]);
+    let answer = served.request("GET /hello HTTP/1.1\r\nx-tenant: demo");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(served.terminate(), Some(0));
+}
+
+#[test]
+fn the_verbs_ask_a_running_server() {
+    let directory = new_application();
+    let served = Served::start(directory.path());
+    let ask = |arguments: &[&str]| {
+        let admin = ["--admin", served.admin.as_str()];
+        let output = run(directory.path(), &[arguments, &admin].concat());
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, out, error) = ask(&["tenants", "create", "acme", "--format", "json"]);
+    assert_eq!(code, Some(0), "{error}");
+    let made: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let key = made["key"].as_str().unwrap();
+    assert!(key.starts_with("fb_"), "{key}");
+
+    let (code, _, error) = ask(&["tenants", "create", "acme"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("error[FE") && error.contains("acme"), "{error}");
+
+    let (code, out, error) = ask(&["invoke", "hello", "--tenant", "acme", "--path", "/hello"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(!out.is_empty() && error.starts_with("200"), "{out}{error}");
+
+    assert_eq!(ask(&["tenants", "secret", "set", "acme", "token", "s3cret"]).0, Some(0));
+    let (code, out, _) = ask(&["tenants", "show", "acme"]);
+    assert!(code == Some(0) && out.contains("secret token") && !out.contains("s3cret"), "{out}");
+    for verb in [&["limits"][..], &["status"], &["tenants", "list"], &["dead", "list"]] {
+        let (code, out, error) = ask(verb);
+        assert!(code == Some(0) && !out.is_empty(), "{verb:?}: {error}");
+        assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
+    }
+    let (code, _, error) = ask(&["dead", "redrive"]);
+    assert!(code == Some(2) && error.contains("--all"), "{error}");
+    assert_eq!(served.terminate(), Some(0));
+}
+
+#[test]
+fn a_server_that_does_not_run_is_said_with_how_to_start_one() {
+    let directory = tempfile::tempdir().unwrap();
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let output = run(directory.path(), &["status", "--admin", &format!("http://127.0.0.1:{port}")]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("can't be reached") && said.contains("flyball serve"), "{said}");
+}
