@@ -506,11 +506,7 @@ impl Lane {
         self.finished(generation, invocation, outcome);
     }
 
-    fn finished(self: &Arc<Self>, generation: u64, invocation: InvocationId, mut outcome: Outcome) {
-        if let Some(failure) = bounds::refuse_outcome(&self.application, &outcome) {
-            let usage = outcome.usage;
-            outcome = Outcome { usage, ..failed(&failure, outcome.results.len()) };
-        }
+    fn finished(self: &Arc<Self>, generation: u64, invocation: InvocationId, outcome: Outcome) {
         self.step_all(Some(generation), [Input::Finished(invocation, outcome)]);
     }
 

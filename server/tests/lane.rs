@@ -33,6 +33,8 @@ const APPLICATION: &str = r#"
 name = "lane"
 
 [limits]
+event_bytes_max = "12MiB"
+request_bytes_max = "12MiB"
 invocation = { emitted_bytes_max = "200MiB" }
 
 [tenant.acme]
@@ -343,6 +345,20 @@ async fn an_outcome_that_the_store_could_not_take_fails_alone() {
     let dead = rig.platform.dead_show(id).unwrap().unwrap().dead;
     assert_eq!(dead.failure.kind, FailureKind::LimitExceeded, "{}", dead.failure);
     assert_eq!((rig.platform.not_ready(), rig.platform.counts().accepted), (None, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_copies_no_commit_would_take_is_refused() {
+    let mut rig = Rig::open(Arc::new(Memory::new()));
+    let send = |bytes| rig.platform.send(rig.acme(), event("news", "text/plain", &"x".repeat(bytes)), None);
+    let refused = send(11 << 20).await;
+    assert!(matches!(refused, SendAnswer::Refused(Refusal::TooLarge { .. })), "{refused:?}");
+    let accepted = send(10 << 20).await;
+    assert!(matches!(accepted, SendAnswer::Accepted { .. }), "{accepted:?}");
+    for _ in 0..3 {
+        end(rig.job().await, &[], Ok("")).await;
+    }
+    assert_eq!(rig.platform.not_ready(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
