@@ -275,8 +275,9 @@ impl Summary {
         }
         text.push_str(&table.render());
         text.push_str(
-            "\nThe bound on a quiet tenant's wait: tenants over the slots of the function that has the\n\
-             fewest, rounded up, times the longest run seen, and the batch window.\n",
+            "\nThe bound on a quiet tenant's wait: tenants over the slots of the function\n\
+             that has the fewest, rounded up, times the longest run seen, plus the batch\n\
+             window: before a newcomer each other tenant is served once at most.\n",
         );
         print(&text)
     }

@@ -201,7 +201,7 @@ fn announced_once(e: &Evidence<'_>) -> Promise {
 fn duplicates_caught(e: &Evidence<'_>) -> Promise {
     let (sent, replayed) = (e.books.redelivered, e.books.replayed);
     let detail = format!("{} redeliveries; {} got the recorded answer", number(sent), number(replayed));
-    Promise { name: "duplicates caught", held: sent == replayed, detail }
+    Promise { name: "duplicates", held: sent == replayed, detail }
 }
 
 fn isolated(e: &Evidence<'_>) -> Promise {
@@ -232,13 +232,13 @@ fn within_caps(e: &Evidence<'_>) -> Promise {
 fn quiet_wait(e: &Evidence<'_>) -> Promise {
     let (p99, bound) = (e.figures.quiet.quantile(990), e.bound);
     let Bound { tenants, slots, longest_us, window_us } = bound;
-    let (longest, window) = (micros(longest_us), micros(window_us));
+    let (longest, window_ms) = (micros(longest_us), window_us / 1_000);
     let detail = format!(
-        "p99 {}, bound {} = \u{2308}{tenants}/{slots}\u{2309} x {longest} + {window}",
+        "p99 {}; bound {} = \u{2308}{tenants}/{slots}\u{2309} x {longest} + {window_ms} ms",
         micros(p99),
         micros(bound.micros())
     );
-    Promise { name: "quiet ones served", held: p99 <= bound.micros(), detail }
+    Promise { name: "quiet served", held: p99 <= bound.micros(), detail }
 }
 
 fn as_expected(e: &Evidence<'_>) -> Promise {

@@ -119,12 +119,12 @@ fn delivery(sample: &Value, arrivals: &[u64], tenant: usize, push: u32, duration
 
 /// A moment of the trace's distribution, between two neighbouring arrivals, scaled to the duration.
 fn moment(arrivals: &[u64], seed: &[u8; 32], duration: Duration) -> Duration {
-    let draw = seed.iter().skip(8).take(4).fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+    let draw = seed.iter().skip(8).take(4).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
     let scaled = draw * arrivals.len() as u64;
     let (index, within) = ((scaled >> 32) as usize, scaled & 0xffff_ffff);
     let from = if index == 0 { 0 } else { arrivals.get(index - 1).copied().unwrap_or(0) };
     let to = arrivals.get(index).copied().unwrap_or(EXCERPT_MS);
-    let millis = from + (to.saturating_sub(from) * within >> 32);
+    let millis = from + ((to.saturating_sub(from) * within) >> 32);
     duration.mul_f64((millis as f64 / EXCERPT_MS as f64).min(1.0))
 }
 

@@ -1,4 +1,5 @@
 //! The real binary as a process, for tests.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that can't go on fails")]
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
