@@ -476,3 +476,98 @@ fn secret_key(id: TenantId, secret: &str) -> Vec<u8> {
     key.extend(secret.as_bytes());
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use flyball_core::Span;
+    use flyball_store::{faulty::Faulty, memory::Memory};
+
+    use super::*;
+
+    const APPLICATION: &str = r#"
+        [application]
+        name = "a"
+        [tenant.declared]
+        weight = 200
+        [function.f]
+        component = "f.wasm"
+        [[route]]
+        path = "/"
+        function = "f"
+    "#;
+
+    fn open(store: &Arc<Faulty<Memory>>) -> Tenants {
+        let read = flyball_app::read("flyball.toml", APPLICATION).map_err(|wrong| wrong.to_string());
+        Tenants::open(Arc::new(read.unwrap().application), store.clone()).unwrap()
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    #[test]
+    fn what_was_answered_is_there_after_a_restart() {
+        let store = Arc::new(Faulty::new(Memory::new()));
+        let tenants = open(&store);
+        let id = tenants.create(name("acme")).unwrap().id;
+        assert!(matches!(tenants.create(name("acme")), Err(TenantError::Exists(_))));
+        let (key, view) = tenants.add_key(&name("acme"), None).unwrap();
+        assert!(key.starts_with("fb_acme_") && key.len() == "fb_acme_".len() + 64);
+        tenants.set_secret(&name("acme"), "token", Some("s3cret".into())).unwrap();
+        tenants.set_enabled(&name("declared"), false).unwrap();
+        let tenants = open(&store);
+        let identity = Identity { id, name: name("acme"), enabled: true };
+        assert_eq!(tenants.by_key(&key), Some(identity));
+        assert_eq!(tenants.by_key(&key.to_uppercase()), None);
+        assert_eq!(tenants.secret(id, "token"), Some("s3cret".into()));
+        let shown = tenants.show(&name("acme")).unwrap();
+        assert_eq!((shown.keys, shown.secrets), (vec![view.clone()], vec!["token".to_string()]));
+        assert!(!tenants.by_name("declared").unwrap().enabled, "declaring it again does not enable it");
+        assert_eq!(tenants.one(tenants.by_name("declared").unwrap().id).unwrap().limits.weight, 200);
+        tenants.revoke_key(&name("acme"), &view.id).unwrap();
+        tenants.set_secret(&name("acme"), "token", None).unwrap();
+        let tenants = open(&store);
+        assert_eq!((tenants.by_key(&key), tenants.secret(id, "token")), (None, None));
+    }
+
+    #[test]
+    fn a_rotation_leaves_the_key_before_valid_for_its_grace() {
+        let tenants = open(&Arc::new(Faulty::new(Memory::new())));
+        let (first, _) = tenants.add_key(&name("declared"), None).unwrap();
+        let later = wall_clock().after(Span::from_secs(3_600));
+        let (second, _) = tenants.add_key(&name("declared"), Some(later)).unwrap();
+        assert!(tenants.by_key(&first).is_some() && tenants.by_key(&second).is_some());
+        let (third, _) = tenants.add_key(&name("declared"), Some(wall_clock())).unwrap();
+        assert!(tenants.by_key(&first).is_none() && tenants.by_key(&second).is_none());
+        assert!(tenants.by_key(&third).is_some());
+        // Those that have expired make room; of valid ones there is an end.
+        for _ in 1..KEYS_MAX {
+            tenants.add_key(&name("declared"), None).unwrap();
+        }
+        let refused = tenants.add_key(&name("declared"), None);
+        assert!(matches!(refused, Err(TenantError::TooMany { max: KEYS_MAX, .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_change_that_was_not_stored_is_not_made_and_bounds_hold() {
+        let store = Arc::new(Faulty::new(Memory::new()));
+        let tenants = open(&store);
+        store.set_disk_full(true);
+        assert!(matches!(tenants.create(name("acme")), Err(TenantError::Store(_))));
+        assert!(matches!(tenants.add_key(&name("declared"), None), Err(TenantError::Store(_))));
+        assert!(
+            tenants.by_name("acme").is_none() && tenants.show(&name("declared")).unwrap().keys.is_empty()
+        );
+        store.set_disk_full(false);
+        let set = |secret: &str, bytes| {
+            tenants.set_secret(&name("declared"), secret, Some(Bytes::from(vec![0; bytes])))
+        };
+        assert!(matches!(set("large", SECRET_BYTES_MAX + 1), Err(TenantError::Invalid(_))));
+        assert!(matches!(set("no/name", 1), Err(TenantError::Invalid(_))));
+        for n in 0..SECRETS_MAX {
+            set(&format!("s{n}"), 1).unwrap();
+        }
+        assert!(matches!(set("more", 1), Err(TenantError::TooMany { max: SECRETS_MAX, .. })));
+        set("s0", SECRET_BYTES_MAX).unwrap();
+    }
+}

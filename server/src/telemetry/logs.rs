@@ -7,8 +7,12 @@ use flyball_core::{EventId, Name, TenantId, Time, invocation::LogLevel};
 
 /// Lines kept of one tenant.
 pub const LINES_PER_TENANT_MAX: usize = 1_000;
-/// Bytes of lines kept of one tenant.
+/// Bytes of lines kept of one tenant, while there are few.
 const BYTES_PER_TENANT_MAX: usize = 256 << 10;
+/// Bytes that tenants share when there are many: each keeps to its part from its next line on.
+const BYTES_SHARED: usize = 64 << 20;
+/// What a line takes besides its text, bytes.
+const LINE_BYTES: usize = 128;
 
 /// One line.
 #[derive(Debug, Clone)]
@@ -44,12 +48,13 @@ impl Logs {
         message: String,
     ) {
         self.next += 1;
+        let share = (BYTES_SHARED / self.tenants.len().max(1)).min(BYTES_PER_TENANT_MAX);
         let (lines, bytes) = self.tenants.entry(tenant).or_default();
-        *bytes += message.len();
+        *bytes += message.len() + LINE_BYTES;
         lines.push_back(LogLine { cursor: self.next, at, function, event, level, message });
-        while lines.len() > LINES_PER_TENANT_MAX || (*bytes > BYTES_PER_TENANT_MAX && lines.len() > 1) {
+        while lines.len() > LINES_PER_TENANT_MAX || (*bytes > share && lines.len() > 1) {
             if let Some(oldest) = lines.pop_front() {
-                *bytes -= oldest.message.len();
+                *bytes -= oldest.message.len() + LINE_BYTES;
             }
         }
     }
@@ -95,5 +100,20 @@ mod tests {
         );
         assert!(logs.after(TenantId(2), None, newest[2].cursor, 10).is_empty());
         assert_eq!(logs.after(TenantId(2), None, newest[0].cursor, 1)[0].message, "loud 1998");
+    }
+
+    #[test]
+    fn many_tenants_share_what_there_is() {
+        let mut logs = Logs::default();
+        let name = Name::new("f").unwrap();
+        for round in 0..100 {
+            for tenant in 0..2_000 {
+                let line = format!("{round} {}", "x".repeat(1_000));
+                logs.add(Time(1), TenantId(tenant), name.clone(), EventId([0; 16]), LogLevel::Info, line);
+            }
+        }
+        let kept: usize = logs.tenants.values().map(|(_, bytes)| bytes).sum();
+        assert!(kept <= BYTES_SHARED && kept > BYTES_SHARED / 2, "{kept}");
+        assert!(logs.tenants.values().all(|(lines, _)| lines.len() > 10));
     }
 }
