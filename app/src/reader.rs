@@ -140,7 +140,8 @@ impl Reader {
                 true => nearest(name, keys.iter().copied(), &known),
                 false => known,
             };
-            self.add(Code::UnknownKey, key.span(), format!("there is no key {} here", quoted(name)), help);
+            let message = format!("there is no key {} here", quoted(name));
+            self.within(name, |reader| reader.add(Code::UnknownKey, key.span(), message, help));
         }
         Some(table)
     }

@@ -53,8 +53,8 @@ const LOST_AFTER: Span = Span::from_secs(5);
 /// What an engine is made with, besides the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// The lane's number.
-    pub lane: u32,
+    /// The lane's number: drawn at random when the lane is created, and kept.
+    pub lane: u64,
     /// How often the lane has been opened; counted durably by the store.
     pub incarnation: u64,
     /// Salts the jitter of retries.

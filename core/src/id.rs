@@ -40,9 +40,11 @@ pub struct BatchNo(pub u64);
 pub struct Fingerprint(pub u64);
 
 impl EventId {
-    /// The id of an event that arrived at the edge without an idempotency key. The incarnation is
-    /// counted up durably at each open, so that a sequence that a crash forgot is never reused.
-    pub fn at_edge(lane: u32, incarnation: u64, seq: Seq) -> EventId {
+    /// The id of an event that arrived at the edge without an idempotency key. The lane's number is drawn
+    /// once, so that no two installations give the same ids, and with them the same keys to services
+    /// outside. The incarnation is counted up durably at each open, so that a sequence that a crash
+    /// forgot is never reused.
+    pub fn at_edge(lane: u64, incarnation: u64, seq: Seq) -> EventId {
         hash(&[b"edge", &lane.to_be_bytes(), &incarnation.to_be_bytes(), &seq.0.to_be_bytes()])
     }
 

@@ -341,16 +341,16 @@ impl Application {
             );
         }
         let invocation = &limits.invocation;
-        for (key, bytes) in [
-            ("event_bytes_max", limits.event_bytes_max),
-            ("request_bytes_max", limits.request_bytes_max),
-            ("value_bytes_max", invocation.value_bytes_max),
-            ("result_bytes_max", invocation.result_bytes_max),
+        for (place, least, bytes) in [
+            (at("event_bytes_max"), 1_024, limits.event_bytes_max),
+            (at("request_bytes_max"), 1_024, limits.request_bytes_max),
+            (join(&at("invocation"), &["value_bytes_max"]), 1, invocation.value_bytes_max),
+            (join(&at("invocation"), &["result_bytes_max"]), 1, invocation.result_bytes_max),
         ] {
-            if !(1_024..=BODY_BYTES_MAX).contains(&bytes) {
+            if !(least..=BODY_BYTES_MAX).contains(&bytes) {
                 found.add(
-                    at(key),
-                    format!("{bytes} bytes; it must lie between 1 KiB and 15 MiB"),
+                    place,
+                    format!("{bytes} bytes; it must lie between {least} bytes and 15 MiB"),
                     "larger bodies are blobs, sent by reference",
                 );
             }

@@ -17,6 +17,8 @@ const PAGE_ROWS: usize = 5_000;
 const PAGE_BYTES: usize = 8 << 20;
 /// Where the lane's time is kept in `Table::Meta`.
 const NOW_KEY: &[u8] = b"now";
+/// Where the lane's number is kept in `Table::Meta`.
+const LANE_KEY: &[u8] = b"lane";
 /// How long a lane that can't be opened again waits between tries, at most.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -36,6 +38,9 @@ pub enum ReopenError {
         /// What is wrong.
         error: RecordError,
     },
+    /// A new lane needs a number, and there is no randomness.
+    #[error("no randomness can be had: {0}")]
+    Random(getrandom::Error),
     /// No thread can be had.
     #[error("can't start the writer's thread: {0}")]
     Thread(std::io::Error),
@@ -52,7 +57,7 @@ impl Lane {
         };
         // One process opens the store once; each engine in it needs an incarnation of its own.
         let incarnation = (self.store.incarnation() << 20) + generation;
-        let settings = Settings { lane: 0, incarnation, seed: incarnation };
+        let settings = Settings { lane: self.number()?, incarnation, seed: incarnation };
         let mut engine = Engine::new(self.application.clone(), settings);
         let mut effects = Vec::new();
         let now = self.last_now()?.max(self.now());
@@ -129,6 +134,21 @@ impl Lane {
         let value = flyball_store::Bytes::copy_from_slice(&value);
         let put = flyball_store::Write::Put { table: Table::Meta, key: NOW_KEY.to_vec(), value };
         self.store.commit(&[flyball_store::Batch { checks: Vec::new(), writes: vec![put] }]).map(drop)
+    }
+
+    /// The lane's number, which a new lane draws.
+    fn number(&self) -> Result<u64, ReopenError> {
+        if let Some(bytes) = self.store.get(Table::Meta, LANE_KEY)? {
+            let wrong = |error| ReopenError::Record { table: Table::Meta, key: LANE_KEY.to_vec(), error };
+            return record::decode(&bytes).map_err(wrong);
+        }
+        let mut drawn = [0; 8];
+        getrandom::fill(&mut drawn).map_err(ReopenError::Random)?;
+        let number = u64::from_be_bytes(drawn);
+        let value = flyball_store::Bytes::copy_from_slice(&record::encode(&number));
+        let put = flyball_store::Write::Put { table: Table::Meta, key: LANE_KEY.to_vec(), value };
+        self.store.commit(&[flyball_store::Batch { checks: Vec::new(), writes: vec![put] }])?;
+        Ok(number)
     }
 
     fn last_now(&self) -> Result<Time, ReopenError> {
