@@ -239,7 +239,10 @@ impl Summary {
         let (quiet, loud, counts) = (&self.figures.quiet, &self.figures.loud, &self.figures.counts);
         if format == Format::Json {
             let promise = |p: &Promise| json!({ "name": p.name, "held": p.held, "detail": p.detail });
-            let dwell = |h: &flyball_server::telemetry::Histogram| json!({ "p50_us": h.quantile(500), "p99_us": h.quantile(990), "max_us": h.max() });
+            let dwell = |h: &flyball_server::telemetry::Histogram| {
+                let (p50, p99) = (h.quantile(500), h.quantile(990));
+                json!({ "p50_us": p50, "p99_us": p99, "max_us": h.max() })
+            };
             let throttled: BTreeMap<_, _> = self.figures.throttled.iter().cloned().collect();
             return print_json(&json!({
                 "held": self.held(),

@@ -42,11 +42,11 @@ fn run(arguments: Arguments) -> Result<(), Stop> {
             stop::print(&String::from_utf8_lossy(&text))
         }
         Verb::Serve(wanted) => {
-            log(tracing::level_filters::LevelFilter::INFO);
+            log("info");
             runtime()?.block_on(serve::run(wanted, format))
         }
         Verb::Demo(wanted) => {
-            log(tracing::level_filters::LevelFilter::ERROR);
+            log("error");
             runtime()?.block_on(demo::run(wanted, format))
         }
         Verb::Ask(question) => runtime()?.block_on(client::run(question, format)),
@@ -59,11 +59,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, Stop> {
 }
 
 /// Sets up logs on standard error, by `FLYBALL_LOG` and `FLYBALL_LOG_FORMAT`.
-fn log(default: tracing::level_filters::LevelFilter) {
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .with_default_directive(default.into())
-        .with_env_var("FLYBALL_LOG")
-        .from_env_lossy();
+fn log(default: &str) {
+    // What a function can't reach is its failure, which is told in its trace: not one of the server.
+    let default = format!("{default},wasmtime_wasi_http=error");
+    let wanted = std::env::var("FLYBALL_LOG").unwrap_or(default);
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(wanted);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::env::var("FLYBALL_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.json().init();

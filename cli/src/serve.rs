@@ -82,7 +82,9 @@ pub async fn run(serve: Serve, format: Format) -> Result<(), Stop> {
             }
             Ok(())
         }
-        () = signals.next() => Err(Stop::failed("ended at once; unfinished work goes on after the next start")),
+        () = signals.next() => {
+            Err(Stop::failed("ended at once; unfinished work goes on after the next start"))
+        },
     }
 }
 

@@ -158,7 +158,12 @@ mod tests {
     #[test]
     fn a_flow_is_a_tree_with_the_reason_of_each_wait() {
         let id = |n: u8| format!("{n:02x}").repeat(16);
-        let run = |function: &str| serde_json::json!({ "function": function, "attempt": 1, "started_ms": 1_000, "dwell_us": 4_200 });
+        let run = |function: &str| {
+            let (started_ms, dwell_us) = (1_000, 4_200);
+            serde_json::json!({
+                "function": function, "attempt": 1, "started_ms": started_ms, "dwell_us": dwell_us,
+            })
+        };
         let mut waited = run("scan");
         waited["waited_for"] = "tenant acme concurrency".into();
         let events = serde_json::json!([

@@ -104,7 +104,8 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// ⌈tenants / slots⌉ × longest run, and the batch window: before a newcomer each other tenant is served once at most.
+    /// ⌈tenants / slots⌉ × longest run, and the batch window: before a newcomer each other tenant is
+    /// served once at most.
     pub fn micros(&self) -> u64 {
         self.tenants.div_ceil(self.slots.max(1)) * self.longest_us + self.window_us
     }

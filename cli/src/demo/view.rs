@@ -111,7 +111,8 @@ pub async fn show(
         if !terminal {
             let counts = &figures.counts;
             eprintln!(
-                "played {}/{deliveries}  accepted {}  running {}  done {}  dead {}  dwell p99 quiet {} loud {}",
+                "played {}/{deliveries}  accepted {}  running {}  done {}  dead {}  \
+                 dwell p99 quiet {} loud {}",
                 played(),
                 counts.accepted,
                 counts.running + counts.settling,
