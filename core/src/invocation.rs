@@ -369,8 +369,7 @@ impl Invocation {
         }
         Outcome {
             results: self.results,
-            // A run that changes nothing can't have acted on what was stale in a way that lasts, but its
-            // answer may have: reads count whether or not there are writes.
+            // Whether they are checked is the engine's to say: only where something is written.
             reads: self.reads.into_iter().map(|(key, version)| Read { key, version }).collect(),
             writes: self.writes.into_iter().map(|(key, value)| KvWrite { key, value }).collect(),
             usage,
