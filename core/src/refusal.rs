@@ -119,7 +119,8 @@ impl fmt::Display for Refusal {
             Refusal::Remembered { max } => {
                 write!(
                     f,
-                    "{max} idempotency keys and results are remembered, which is the tenant's remembered_max; none is forgotten early, so send without a key or wait"
+                    "{max} idempotency keys and results are remembered, which is the tenant's \
+                     remembered_max; none is forgotten early, so send without a key or wait"
                 )
             }
             Refusal::NoTarget { target } => write!(f, "there is no queue, topic, bus or function {target:?}"),

@@ -39,7 +39,7 @@ impl Default for HostLimits {
         HostLimits {
             instances_max: 1_000,
             memory_bytes_max: 1 << 30,
-            memories_max: 2,
+            memories_max: 4,
             tables_max: 4,
             core_instances_max: 128,
             table_elements_max: 65_536,

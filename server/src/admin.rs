@@ -69,26 +69,80 @@ const ENDPOINTS: &[Endpoint] = &[
     endpoint!("get" get "/readyz" "Whether new work is taken; 503 where it is not", readyz, () => Ready),
     endpoint!("get" get "/metrics" "The metrics, as Prometheus text", metrics, () => ()),
     endpoint!("get" get "/api/v1/status" "How much there is of what", status, () => Status),
-    endpoint!("get" get "/api/v1/limits" "Every limit, with what stands against it (?tenants=)", limits, () => Limits),
-    endpoint!("get" get "/api/v1/tenants" "Tenants by name (?after=&limit=)", tenants::list, () => types::TenantPage),
-    endpoint!("post" post "/api/v1/tenants" "Create a tenant", tenants::create, types::NewTenant => types::CreatedTenant),
+    endpoint!(
+        "get" get "/api/v1/limits" "Every limit, with what stands against it (?tenants=)",
+        limits, () => Limits
+    ),
+    endpoint!(
+        "get" get "/api/v1/tenants" "Tenants by name (?after=&limit=)",
+        tenants::list, () => types::TenantPage
+    ),
+    endpoint!(
+        "post" post "/api/v1/tenants" "Create a tenant",
+        tenants::create, types::NewTenant => types::CreatedTenant
+    ),
     endpoint!("get" get "/api/v1/tenants/{name}" "One tenant", tenants::show, () => types::Tenant),
-    endpoint!("post" post "/api/v1/tenants/{name}/enable" "Let it send and call", tenants::enable, () => types::Tenant),
-    endpoint!("post" post "/api/v1/tenants/{name}/disable" "Refuse what it sends", tenants::disable, () => types::Tenant),
-    endpoint!("post" post "/api/v1/tenants/{name}/keys" "Make a key", tenants::add_key, types::NewKey => types::CreatedKey),
-    endpoint!("delete" delete "/api/v1/tenants/{name}/keys/{id}" "Revoke a key", tenants::revoke_key, () => types::Tenant),
-    endpoint!("put" put "/api/v1/tenants/{name}/secrets/{secret}" "Set a secret: the body is its value", tenants::set_secret, () => ()),
-    endpoint!("delete" delete "/api/v1/tenants/{name}/secrets/{secret}" "Remove a secret", tenants::remove_secret, () => ()),
-    endpoint!("get" get "/api/v1/tenants/{name}/figures" "What is counted of a tenant", tenants::figures, () => types::TenantFigures),
-    endpoint!("post" post "/api/v1/events" "Send an event", events::send, types::NewEvent => types::SentEvent),
-    endpoint!("post" post "/api/v1/functions/{name}/invoke" "Call a function", events::invoke, types::NewCall => types::CallResponse),
-    endpoint!("get" get "/api/v1/results/{tenant}/{id}" "The result of an event", events::result, () => types::ResultState),
-    endpoint!("get" get "/api/v1/trace/{id}" "An event and all that came of it", events::trace, () => types::Trace),
-    endpoint!("get" get "/api/v1/logs" "What functions logged (?tenant=&function=&after=&limit=&wait_ms=)", events::logs, () => types::LogPage),
-    endpoint!("get" get "/api/v1/dead" "Dead letters (?tenant=&queue=&after=&limit=)", dead::list, () => types::DeadPage),
+    endpoint!(
+        "post" post "/api/v1/tenants/{name}/enable" "Let it send and call",
+        tenants::enable, () => types::Tenant
+    ),
+    endpoint!(
+        "post" post "/api/v1/tenants/{name}/disable" "Refuse what it sends",
+        tenants::disable, () => types::Tenant
+    ),
+    endpoint!(
+        "post" post "/api/v1/tenants/{name}/keys" "Make a key",
+        tenants::add_key, types::NewKey => types::CreatedKey
+    ),
+    endpoint!(
+        "delete" delete "/api/v1/tenants/{name}/keys/{id}" "Revoke a key",
+        tenants::revoke_key, () => types::Tenant
+    ),
+    endpoint!(
+        "put" put "/api/v1/tenants/{name}/secrets/{secret}" "Set a secret: the body is its value",
+        tenants::set_secret, () => ()
+    ),
+    endpoint!(
+        "delete" delete "/api/v1/tenants/{name}/secrets/{secret}" "Remove a secret",
+        tenants::remove_secret, () => ()
+    ),
+    endpoint!(
+        "get" get "/api/v1/tenants/{name}/figures" "What is counted of a tenant",
+        tenants::figures, () => types::TenantFigures
+    ),
+    endpoint!(
+        "post" post "/api/v1/events" "Send an event",
+        events::send, types::NewEvent => types::SentEvent
+    ),
+    endpoint!(
+        "post" post "/api/v1/functions/{name}/invoke" "Call a function",
+        events::invoke, types::NewCall => types::CallResponse
+    ),
+    endpoint!(
+        "get" get "/api/v1/results/{tenant}/{id}" "The result of an event",
+        events::result, () => types::ResultState
+    ),
+    endpoint!(
+        "get" get "/api/v1/trace/{id}" "An event and all that came of it",
+        events::trace, () => types::Trace
+    ),
+    endpoint!(
+        "get" get "/api/v1/logs" "What functions logged (?tenant=&function=&after=&limit=&wait_ms=)",
+        events::logs, () => types::LogPage
+    ),
+    endpoint!(
+        "get" get "/api/v1/dead" "Dead letters (?tenant=&queue=&after=&limit=)",
+        dead::list, () => types::DeadPage
+    ),
     endpoint!("get" get "/api/v1/dead/{id}" "All of a dead letter", dead::show, () => types::DeadShown),
-    endpoint!("post" post "/api/v1/dead/redrive" "Put dead letters back", dead::redrive, types::DeadSelection => types::DeadMoved),
-    endpoint!("post" post "/api/v1/dead/discard" "Throw dead letters away", dead::discard, types::DeadSelection => types::DeadMoved),
+    endpoint!(
+        "post" post "/api/v1/dead/redrive" "Put dead letters back",
+        dead::redrive, types::DeadSelection => types::DeadMoved
+    ),
+    endpoint!(
+        "post" post "/api/v1/dead/discard" "Throw dead letters away",
+        dead::discard, types::DeadSelection => types::DeadMoved
+    ),
 ];
 
 /// The API of this platform.

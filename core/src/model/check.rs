@@ -258,7 +258,8 @@ impl Application {
             found.add(
                 vec!["limits".into(), "concurrency".into(), "cap".into()],
                 format!(
-                    "guarantees of tenants ({tenants}) and functions ({functions}) add up to {}; the cap of {cap} must be above, or those without a guarantee would never run",
+                    "guarantees of tenants ({tenants}) and functions ({functions}) add up to {}; the cap of {cap} must \
+                     be above, or those without a guarantee would never run",
                     tenants + functions
                 ),
                 "raise the cap or lower the guarantees",
@@ -426,7 +427,8 @@ fn check_delivery(at: &[String], delivery: &Delivery, timeout: Span, found: &mut
         found.add(
             join(at, &["visibility"]),
             format!(
-                "the visibility timeout of {} ms is shorter than the function's timeout of {} ms: a run that is not over would be run again",
+                "the visibility timeout of {} ms is shorter than the function's timeout of {} ms: \
+                 a run that is not over would be run again",
                 delivery.visibility.as_millis(),
                 timeout.as_millis()
             ),

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 /// Declares types that both sides write and read, each with a schema.
 macro_rules! types {
-    ($($(#[$attribute:meta])* pub struct $name:ident { $($(#[$field_attribute:meta])* pub $field:ident: $type:ty,)* })*) => {
+    ($($(#[$attribute:meta])* pub struct $name:ident {
+        $($(#[$field_attribute:meta])* pub $field:ident: $type:ty,)*
+    })*) => {
         $(
             #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
             $(#[$attribute])*
