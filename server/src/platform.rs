@@ -489,14 +489,15 @@ impl Platform {
 }
 
 fn wrong_key(key: &str) -> Option<Refusal> {
-    let visible = key.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-    if !key.is_empty() && key.len() <= KEY_BYTES_MAX && visible {
-        return None;
-    }
-    let message = format!(
-        "an idempotency key is 1 to {KEY_BYTES_MAX} visible ASCII characters, without spaces; this one has {} bytes",
-        key.len()
-    );
+    let wrong = key.bytes().position(|byte| !(0x21..=0x7e).contains(&byte));
+    let why = match wrong {
+        Some(at) => format!("byte {} is a space or no visible ASCII character", at + 1),
+        None if key.is_empty() => "it is empty".to_string(),
+        None if key.len() > KEY_BYTES_MAX => format!("it has {} bytes", key.len()),
+        None => return None,
+    };
+    let message =
+        format!("an idempotency key is 1 to {KEY_BYTES_MAX} visible ASCII characters without spaces; {why}");
     Some(Refusal::Invalid { message })
 }
 

@@ -81,6 +81,36 @@ async fn a_request_needs_a_route_a_tenant_and_a_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_requests_share_one_http_2_connection() {
+    let site = Site::open().await;
+    let stream = tokio::net::TcpStream::connect(site.address).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    let asks = (0..20).map(|n| {
+        let request = http::Request::builder()
+            .method("POST")
+            .uri(format!("http://localhost/web/{n}"))
+            .header("x-api-key", &site.key)
+            .body(http_body_util::Full::new(bytes::Bytes::from(format!("body {n}"))))
+            .unwrap();
+        let mut sender = sender.clone();
+        async move {
+            let response = sender.send_request(request).await.unwrap();
+            assert_eq!((response.version(), response.status().as_u16()), (http::Version::HTTP_2, 200));
+            let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+            let body = String::from_utf8_lossy(&body).into_owned();
+            assert!(body.contains(&format!("/web/{n}")) && body.ends_with(&format!("body {n}")), "{body}");
+        }
+    });
+    let asks: Vec<_> = asks.map(tokio::spawn).collect();
+    for ask in asks {
+        ask.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_over_the_limit_is_refused_and_not_read() {
     let site = Site::open().await;
     let head = format!("POST /web/x HTTP/1.1\r\nhost: h\r\nx-api-key: {}\r\n", site.key);
