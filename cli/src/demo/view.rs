@@ -79,7 +79,8 @@ impl Figures {
         for limit in tight.into_iter().take(LIMITS_SHOWN) {
             let room = limit.max.saturating_sub(limit.now);
             let name = limit.name.to_string();
-            lines.push(format!("limit     {name:<32} {:>3} of {:>3}, headroom {room}", limit.now, limit.max));
+            let LimitStatus { now, max, peak, .. } = limit;
+            lines.push(format!("limit     {name:<32} {now:>3} of {max:>3}, headroom {room}, peak {peak}"));
         }
         for (who, dwell) in [("quiet", &self.quiet), ("loud", &self.loud)] {
             let (p50, p99) = (micros(dwell.quantile(500)), micros(dwell.quantile(990)));
