@@ -17,6 +17,7 @@ use flyball_server::{
     platform::{DeadFilter, EventResult, NewEvent, Platform, SendAnswer},
 };
 use site::{Answer, Site, platform, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn script(text: &str) -> NewEvent {
     NewEvent {
@@ -151,6 +152,31 @@ async fn hostile_heads_and_slow_clients_end() {
     assert_eq!(Answer::of(&body).code(), "FE4008", "{body}");
     assert!(site.raw(b"\x16\x03\x01 not http").await.starts_with("HTTP/1.1 400"));
     assert_eq!(site.ask("GET", "/hello", &[], "").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_has_its_share_of_connections_and_bodies_their_share_of_memory() {
+    let limits =
+        GatewayLimits { connections_per_peer_max: 1, bodies_bytes_max: 8 << 10, ..GatewayLimits::default() };
+    let site = Site::with(limits, None).await;
+    let mut first = tokio::net::TcpStream::connect(site.address).await.unwrap();
+    let head =
+        format!("POST /web/x HTTP/1.1\r\nhost: h\r\nx-api-key: {}\r\ncontent-length: 9000\r\n\r\n", site.key);
+    first.write_all(head.as_bytes()).await.unwrap();
+    // The first is being served as soon as the second is one too many.
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    let second = loop {
+        let answer = Answer::of(&site.raw(b"").await);
+        if answer.status == 503 || std::time::Instant::now() > end {
+            break answer;
+        }
+    };
+    assert_eq!((second.status, second.code().as_str()), (503, "FE4012"), "{second:?}");
+    first.write_all(&[b'x'; 9_000]).await.unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).await.unwrap();
+    let answer = Answer::of(&answer);
+    assert_eq!((answer.status, answer.code().as_str()), (503, "FE4014"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
