@@ -36,6 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "flyball-store",
         ],
     ),
+    ("benches", &["flyball-core", "flyball-host", "flyball-server", "flyball-store"]),
     ("xtask", &[]),
 ];
 
