@@ -5,9 +5,19 @@
 //! run, and what counts is the ratio of their medians. A benchmark always ends with success; whether a
 //! promise held is in what it prints, and in the JSON that `cargo xtask compare` reads.
 
+pub mod bare;
+pub mod load;
+pub mod platform;
+pub mod process;
+pub mod redis;
+
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+/// As in the binary. Everything that is measured in a benchmark's own process has it, the bare loops too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What a benchmark was started with: `--NAME VALUE` and `--NAME`, after cargo's own `--bench`.
 #[derive(Debug, Default)]

@@ -81,6 +81,14 @@ pub(crate) fn build(limits: &HostLimits) -> Result<(Engine, Allocation), HostErr
     Ok((engine, Allocation::OnDemand { reason }))
 }
 
+/// An engine as a host with these limits has it, without the host: to measure what the host adds.
+///
+/// # Errors
+/// Where Wasmtime can't be set up.
+pub fn bare_engine(limits: &HostLimits) -> Result<(Engine, Allocation), HostError> {
+    build(limits)
+}
+
 /// Keeping pages resident needs the kernel's scan of touched pages: both or neither. Without the scan
 /// it means copying the whole range back each time, which made a large heap three times slower.
 fn pool(limits: &HostLimits) -> wasmtime::Result<(Engine, Allocation)> {

@@ -1,7 +1,10 @@
-//! The threads that guests run on, apart from the gateway's.
+//! Where guests run: so many at once as there are seats, in the tenants' fair order.
 //!
 //! A task is one invocation's future. It is polled until it waits or until its epoch slice is over, and
-//! then goes to the back of its tenant's queue; see [`crate::fair`] for the order among tenants.
+//! then goes to the back of its tenant's queue; see [`crate::fair`] for the order among tenants. Whoever
+//! polls holds a seat. The executor has a thread for each, and a caller that would only wait for its own
+//! run may take one for the first slice, when one is free and nobody waits for it: that saves two switches
+//! between threads, which cost more than a short guest.
 
 use std::{
     future::Future,
@@ -12,12 +15,15 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use async_task::{Runnable, Task};
+use async_task::{Runnable, ScheduleInfo, Task, WithInfo};
 
-use crate::fair::FairQueue;
+use crate::{FirstSlice, fair::FairQueue};
+
+/// How long a caller's thread polls tasks, about: as long as a guest runs before it gives way.
+const SLICE: Duration = Duration::from_millis(1);
 
 /// The executor; dropping it closes it without waiting.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     queue: FairQueue<Runnable>,
+    /// Who may still begin to poll.
+    seats_free: usize,
     /// Threads that wait for `changed`: a wake-up nobody waits for would cost a system call.
     sleeping: usize,
     closed: bool,
@@ -46,13 +54,19 @@ struct State {
 impl Executor {
     /// Starts `threads` threads, one at least; I/O of their tasks goes through `io`.
     pub(crate) fn start(threads: usize, io: &tokio::runtime::Handle) -> io::Result<Executor> {
+        let threads = threads.max(1);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { queue: FairQueue::new(), sleeping: 0, closed: false }),
+            state: Mutex::new(State {
+                queue: FairQueue::new(),
+                seats_free: threads,
+                sleeping: 0,
+                closed: false,
+            }),
             changed: Condvar::new(),
             alive: AtomicUsize::new(0),
         });
         let executor = Executor { shared: shared.clone(), threads: Mutex::new(Vec::new()) };
-        for number in 0..threads.max(1) {
+        for number in 0..threads {
             let (shared, io) = (shared.clone(), io.clone());
             let thread = thread::Builder::new().name(format!("guests-{number}")).spawn(move || {
                 let _entered = io.enter();
@@ -65,7 +79,13 @@ impl Executor {
 
     /// Starts a task for `tenant`; `on_ready` is called whenever it becomes ready to be polled. `None`
     /// after [`Executor::close`]. Dropping the task cancels it.
-    pub(crate) fn spawn<F, R>(&self, tenant: u32, on_ready: R, future: F) -> Option<Task<F::Output>>
+    pub(crate) fn spawn<F, R>(
+        &self,
+        tenant: u32,
+        first: FirstSlice,
+        on_ready: R,
+        future: F,
+    ) -> Option<Task<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -77,18 +97,22 @@ impl Executor {
             return None;
         }
         let shared = self.shared.clone();
-        let schedule = move |runnable| {
+        let schedule = move |runnable, info: ScheduleInfo| {
             on_ready();
-            shared.push(tenant, runnable);
+            // Woken by itself: the thread that polled it looks at the queue next.
+            shared.push(tenant, runnable, !info.woken_while_running);
         };
         let (runnable, task) = async_task::spawn(
             async move {
                 let _alive = alive;
                 future.await
             },
-            schedule,
+            WithInfo(schedule),
         );
-        runnable.schedule();
+        match first {
+            FirstSlice::Queued => runnable.schedule(),
+            FirstSlice::Here => self.shared.run_here(tenant, runnable),
+        }
         Some(task)
     }
 
@@ -120,35 +144,67 @@ impl Drop for Executor {
 }
 
 impl Shared {
-    fn push(&self, tenant: u32, runnable: Runnable) {
+    fn push(&self, tenant: u32, runnable: Runnable, wake: bool) {
         let mut state = lock(&self.state);
         state.queue.push(tenant, runnable);
-        let wake = state.sleeping > 0;
+        if wake {
+            self.wake_one(state);
+        }
+    }
+
+    /// Lets a thread that sleeps look, if there is something for it and a seat to take.
+    fn wake_one(&self, state: MutexGuard<'_, State>) {
+        let wake = state.sleeping > 0 && state.seats_free > 0 && !state.queue.is_empty();
         drop(state);
         if wake {
             self.changed.notify_one();
         }
     }
 
+    /// Polls a new task on this thread, or queues it: see [`FirstSlice::Here`].
+    fn run_here(&self, tenant: u32, runnable: Runnable) {
+        let mut state = lock(&self.state);
+        if state.seats_free == 0 || !state.queue.is_empty() {
+            drop(state);
+            return runnable.schedule();
+        }
+        state.queue.push(tenant, runnable);
+        state.seats_free -= 1;
+        let begun = Instant::now();
+        // What becomes ready meanwhile, most often the same task again, goes on here until the slice is over:
+        // this thread has the seat, and to wake another takes longer.
+        while let Some((tenant, runnable)) = state.queue.pop() {
+            drop(state);
+            let busy_ns = poll(runnable);
+            state = lock(&self.state);
+            state.queue.charge(tenant, busy_ns);
+            if begun.elapsed() >= SLICE {
+                break;
+            }
+        }
+        state.seats_free += 1;
+        self.wake_one(state);
+    }
+
     /// A thread's life: poll what is next, charge its tenant, until closed and nothing is alive.
     fn work(&self) {
         let mut ran = None;
         while let Some((tenant, runnable)) = self.next(ran) {
-            let started = Instant::now();
-            // An invocation catches its own panics to report them; this keeps the thread whatever happens.
-            let _ = catch_unwind(AssertUnwindSafe(|| runnable.run()));
-            let busy_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            ran = Some((tenant, busy_ns));
+            ran = Some((tenant, poll(runnable)));
         }
     }
 
     fn next(&self, ran: Option<(u32, u64)>) -> Option<(u32, Runnable)> {
         let mut state = lock(&self.state);
         if let Some((tenant, busy_ns)) = ran {
+            state.seats_free += 1;
             state.queue.charge(tenant, busy_ns);
         }
         loop {
-            if let Some(next) = state.queue.pop() {
+            if state.seats_free > 0
+                && let Some(next) = state.queue.pop()
+            {
+                state.seats_free -= 1;
                 return Some(next);
             }
             if state.closed && self.alive.load(Ordering::Acquire) == 0 {
@@ -159,6 +215,14 @@ impl Shared {
             state.sleeping -= 1;
         }
     }
+}
+
+/// Polls a task once; how long that took, in nanoseconds.
+fn poll(runnable: Runnable) -> u64 {
+    let started = Instant::now();
+    // An invocation catches its own panics to report them; this keeps the thread whatever happens.
+    let _ = catch_unwind(AssertUnwindSafe(|| runnable.run()));
+    u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Counts a task as alive until it is dropped.
@@ -186,7 +250,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Executor;
+    use super::{Executor, FirstSlice};
 
     fn io() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -197,9 +261,9 @@ mod tests {
         let io = io();
         let executor = Executor::start(2, io.handle()).unwrap();
         let (release, held) = tokio::sync::oneshot::channel::<()>();
-        let task = executor.spawn(1, || (), async move { held.await.is_ok() }).unwrap();
+        let task = executor.spawn(1, FirstSlice::Queued, || (), async move { held.await.is_ok() }).unwrap();
         executor.close();
-        assert!(executor.spawn(1, || (), async {}).is_none());
+        assert!(executor.spawn(1, FirstSlice::Queued, || (), async {}).is_none());
         release.send(()).unwrap();
         executor.join();
         assert!(io.block_on(task));
@@ -207,11 +271,40 @@ mod tests {
     }
 
     #[test]
+    fn a_first_slice_runs_here_only_while_a_seat_is_free_and_nobody_waits() {
+        let io = io();
+        let executor = Executor::start(1, io.handle()).unwrap();
+        let here = std::thread::current().id();
+        let ran_on = |first| {
+            let thread = async { std::thread::current().id() };
+            io.block_on(executor.spawn(1, first, || (), thread).unwrap())
+        };
+        assert_ne!(ran_on(FirstSlice::Queued), here);
+        // The thread gives its seat back a moment after the task has ended.
+        while executor.shared.state.lock().unwrap().seats_free == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(ran_on(FirstSlice::Here), here);
+        // The only seat is taken: what is started meanwhile waits its turn on the thread.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let holder =
+            executor.spawn(1, FirstSlice::Queued, || (), async move { held.recv().is_ok() }).unwrap();
+        while executor.shared.state.lock().unwrap().seats_free > 0 {
+            std::thread::yield_now();
+        }
+        let waits = async { std::thread::current().id() };
+        let waits = executor.spawn(2, FirstSlice::Here, || (), waits).unwrap();
+        release.send(()).unwrap();
+        assert_ne!(io.block_on(waits), here);
+        assert!(io.block_on(holder));
+    }
+
+    #[test]
     fn a_panic_leaves_the_thread_alive() {
         let io = io();
         let executor = Executor::start(1, io.handle()).unwrap();
-        let broken = executor.spawn(1, || (), async { panic!("on purpose") }).unwrap();
+        let broken = executor.spawn(1, FirstSlice::Queued, || (), async { panic!("on purpose") }).unwrap();
         assert_eq!(io.block_on(broken.fallible()), None::<()>);
-        assert_eq!(io.block_on(executor.spawn(2, || (), async { 5 }).unwrap()), 5);
+        assert_eq!(io.block_on(executor.spawn(2, FirstSlice::Queued, || (), async { 5 }).unwrap()), 5);
     }
 }

@@ -39,6 +39,11 @@ impl<T> FairQueue<T> {
         }
     }
 
+    /// Whether nothing is ready.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.is_empty()
+    }
+
     /// An item of `tenant` is ready.
     pub(crate) fn push(&mut self, tenant: u32, item: T) {
         let now = self.now;

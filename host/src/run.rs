@@ -82,23 +82,29 @@ enum Cut {
     Panicked,
 }
 
+/// The work of a run, on the heap: what contains it is moved about, and it is large.
+type Work<'a> = Pin<Box<dyn Future<Output = Option<Response<Bytes>>> + Send + 'a>>;
+
 /// Runs it all. The instance is made, used and dropped within the task's polls.
 pub(crate) async fn run(
-    function: Arc<LoadedFunction>,
-    control: Arc<Control>,
+    function: &LoadedFunction,
+    control: &Arc<Control>,
     input: Input,
     response_bytes_max: u64,
 ) -> Finished {
     let events = input.len();
-    let _forgotten = Forgotten(&control);
+    let _forgotten = Forgotten(control);
     let (ended, mut usage) = {
-        let work = pin!(work(&function, &control, input, response_bytes_max));
-        watch(&control, work).await
+        let work: Work<'_> = match input {
+            Input::Events(deliveries) => Box::pin(handle_all(function, control, deliveries)),
+            Input::Http(call) => Box::pin(answer(function, control, call, response_bytes_max)),
+        };
+        watch(control, work).await
     };
     let response = match ended {
         Ok(response) => response,
         Err(cut) => {
-            control.broken_off(cut_failure(&cut, &control));
+            control.broken_off(cut_failure(&cut, control));
             None
         }
     };
@@ -140,14 +146,13 @@ fn cut_failure(cut: &Cut, control: &Control) -> Failure {
 }
 
 /// Polls the work until it ends, the deadline passes or it is stopped, and counts what that takes.
-async fn watch<T>(control: &Control, mut work: Pin<&mut impl Future<Output = T>>) -> (Result<T, Cut>, Usage) {
+async fn watch(control: &Control, mut work: Work<'_>) -> (Result<Option<Response<Bytes>>, Cut>, Usage) {
     let mut usage = Clock::default();
     // Made at the first wait: most runs never wait.
     let mut alarm: Option<Pin<Box<Sleep>>> = None;
     let ended = poll_fn(|context| {
         usage.resumed(control);
-        let polled =
-            check(control).map_or_else(|| guarded(work.as_mut(), context), |cut| Poll::Ready(Err(cut)));
+        let polled = check(control).map_or_else(|| guarded(&mut work, context), |cut| Poll::Ready(Err(cut)));
         usage.paused(control);
         if polled.is_pending() {
             if alarm.is_none() {
@@ -174,8 +179,11 @@ fn check(control: &Control) -> Option<Cut> {
 }
 
 /// A panic in the host is this run's failure and nobody else's.
-fn guarded<T>(work: Pin<&mut impl Future<Output = T>>, context: &mut Context<'_>) -> Poll<Result<T, Cut>> {
-    match catch_unwind(AssertUnwindSafe(|| work.poll(context))) {
+fn guarded<F>(work: &mut F, context: &mut Context<'_>) -> Poll<Result<F::Output, Cut>>
+where
+    F: Future + Unpin,
+{
+    match catch_unwind(AssertUnwindSafe(|| Pin::new(work).poll(context))) {
         Ok(polled) => polled.map(Ok),
         Err(_) => Poll::Ready(Err(Cut::Panicked)),
     }
@@ -212,33 +220,6 @@ impl Clock {
     }
 }
 
-async fn work(
-    function: &LoadedFunction,
-    control: &Arc<Control>,
-    input: Input,
-    response_bytes_max: u64,
-) -> Option<Response<Bytes>> {
-    match input {
-        Input::Events(deliveries) => {
-            handle_all(function, control, deliveries).await;
-            None
-        }
-        Input::Http(call) => {
-            control.begin(call.envelope.clone());
-            match answer(function, control, *call, response_bytes_max).await {
-                Ok(response) => {
-                    control.end(Ok(Body::default()));
-                    Some(response)
-                }
-                Err(failure) => {
-                    control.end(Err(failure));
-                    None
-                }
-            }
-        }
-    }
-}
-
 fn store(function: &LoadedFunction, control: &Arc<Control>, engine: &wasmtime::Engine) -> Store<Guest> {
     let mut store = Store::new(engine, Guest::new(control.clone(), function.memory_bytes_max));
     store.limiter(|guest| &mut guest.memory);
@@ -248,7 +229,11 @@ fn store(function: &LoadedFunction, control: &Arc<Control>, engine: &wasmtime::E
 }
 
 /// Handles events on one instance; after a trap the rest get another.
-async fn handle_all(function: &LoadedFunction, control: &Arc<Control>, deliveries: Vec<Delivery>) {
+async fn handle_all(
+    function: &LoadedFunction,
+    control: &Arc<Control>,
+    deliveries: Vec<Delivery>,
+) -> Option<Response<Bytes>> {
     let mut live: Option<(Store<Guest>, EventFunction)> = None;
     for delivery in deliveries {
         control.begin(delivery.envelope.clone());
@@ -277,6 +262,7 @@ async fn handle_all(function: &LoadedFunction, control: &Arc<Control>, deliverie
         control.end(verdict);
         live = Some((instance, bindings));
     }
+    None
 }
 
 async fn instantiate(
@@ -317,11 +303,33 @@ fn event(control: &Control, delivery: Delivery) -> bindings::exports::flyball::f
     }
 }
 
-/// Lets the guest answer a request, and reads its response while it writes it.
+/// Lets the guest answer a request.
 async fn answer(
     function: &LoadedFunction,
     control: &Arc<Control>,
-    call: HttpCall,
+    call: Box<HttpCall>,
+    response_bytes_max: u64,
+) -> Option<Response<Bytes>> {
+    let HttpCall { envelope, request, https } = *call;
+    control.begin(envelope);
+    match respond(function, control, request, https, response_bytes_max).await {
+        Ok(response) => {
+            control.end(Ok(Body::default()));
+            Some(response)
+        }
+        Err(failure) => {
+            control.end(Err(failure));
+            None
+        }
+    }
+}
+
+/// Reads the guest's response while it writes it.
+async fn respond(
+    function: &LoadedFunction,
+    control: &Arc<Control>,
+    request: Request<Bytes>,
+    https: bool,
     response_bytes_max: u64,
 ) -> Result<Response<Bytes>, Failure> {
     let Some(pre) = &function.http else {
@@ -334,8 +342,8 @@ async fn answer(
     // never finished, ends with it.
     let guest = async move {
         let handled = async {
-            let scheme = if call.https { Scheme::Https } else { Scheme::Http };
-            let request = store.data_mut().http().new_incoming_request(scheme, with_host(call.request))?;
+            let scheme = if https { Scheme::Https } else { Scheme::Http };
+            let request = store.data_mut().http().new_incoming_request(scheme, with_host(request))?;
             let outparam = store.data_mut().http().new_response_outparam(set)?;
             let proxy = pre.instantiate_async(&mut store).await?;
             proxy.wasi_http_incoming_handler().call_handle(&mut store, request, outparam).await

@@ -2,16 +2,12 @@
 
 use std::{
     fmt,
-    future::Future,
     path::{Path, PathBuf},
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
     thread,
     time::Instant,
 };
 
-use async_task::FallibleTask;
 use flyball_core::{Usage, invocation::Invocation};
 
 use crate::{
@@ -78,6 +74,20 @@ pub struct WasmHost {
     allocation: Allocation,
 }
 
+/// Hears how a run ended. It is called once, on whatever thread the run ended, and must not block.
+pub type Done = Box<dyn FnOnce(Finished) + Send>;
+
+/// Where a run's first slice is polled: 1 to 2 ms of it, or less where it waits or ends before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstSlice {
+    /// On the host's threads, in the tenants' order.
+    Queued,
+    /// On the thread that starts it, within [`WasmHost::start`], if one of the host's threads is idle and
+    /// no run waits; else queued. For a caller that would only wait: a short run ends without a switch
+    /// between threads.
+    Here,
+}
+
 /// One run of a function, for one tenant.
 pub struct Run {
     /// What runs.
@@ -94,6 +104,10 @@ pub struct Run {
     pub response_bytes_max: u64,
     /// What answers its calls.
     pub backend: Arc<dyn Backend>,
+    /// Where it begins.
+    pub first_slice: FirstSlice,
+    /// What hears how it ended.
+    pub done: Done,
 }
 
 impl WasmHost {
@@ -132,17 +146,23 @@ impl WasmHost {
         self.loader.load_file(path, memory_bytes_max)
     }
 
-    /// Starts a run. Dropping what it gives stops the run and forgets its outcome.
-    pub fn start(&self, request: Run) -> Running {
-        let Run { function, invocation, tenant, input, deadline, response_bytes_max, backend } = request;
+    /// Starts a run. What it gives can stop it; dropping that does nothing.
+    pub fn start(&self, request: Run) -> Stopper {
+        let Run { function, invocation, tenant, input, deadline, response_bytes_max, backend, .. } = request;
         let key = invocation.tenant().0;
         let events = input.len();
         let control = Arc::new(Control::new(invocation, tenant, deadline, backend));
-        let work = run(function, control.clone(), input, response_bytes_max);
-        let woken = control.clone();
-        let task = self.executor.spawn(key, move || woken.ready(), work);
+        let ending = Ending { done: Some(request.done), control: control.clone(), events };
+        let (woken, running) = (control.clone(), control.clone());
         self.ticker.wake();
-        Running { task: task.map(async_task::Task::fallible), control, events }
+        let ready = move || woken.ready();
+        let task = self.executor.spawn(key, request.first_slice, ready, async move {
+            ending.tell(run(&function, &running, input, response_bytes_max).await);
+        });
+        if let Some(task) = task {
+            task.detach();
+        }
+        Stopper(control)
     }
 
     /// Runs that have not ended.
@@ -177,25 +197,34 @@ impl fmt::Debug for WasmHost {
     }
 }
 
-/// A run that was started: a future of how it ends.
-#[must_use = "dropping it stops the run"]
-pub struct Running {
-    /// `None` where the host was closed.
-    task: Option<FallibleTask<Finished>>,
+/// Tells how a run ended, and that it did not where it vanished: dropped before its end, or never taken.
+struct Ending {
+    done: Option<Done>,
     control: Arc<Control>,
     events: usize,
 }
 
-/// Stops a run from elsewhere.
-#[derive(Clone)]
-pub struct Stopper(Arc<Control>);
-
-impl Running {
-    /// What stops this run.
-    pub fn stopper(&self) -> Stopper {
-        Stopper(self.control.clone())
+impl Ending {
+    fn tell(mut self, finished: Finished) {
+        if let Some(done) = self.done.take() {
+            done(finished);
+        }
     }
 }
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let Some(done) = self.done.take() else { return };
+        // The events were not run, or nothing is known of them.
+        let outcome = self.control.finish(self.events, Usage::default());
+        let outcome = outcome.unwrap_or_else(|| lost(self.events, Usage::default()));
+        done(Finished { outcome, response: None });
+    }
+}
+
+/// Stops a run.
+#[derive(Clone)]
+pub struct Stopper(Arc<Control>);
 
 impl Stopper {
     /// Stops the run within 2 ms of it being polled: its present event and those after it are reported
@@ -208,29 +237,5 @@ impl Stopper {
 impl fmt::Debug for Stopper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Stopper").field(&self.0.tenant).finish()
-    }
-}
-
-impl fmt::Debug for Running {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("tenant", &self.control.tenant).field("events", &self.events).finish()
-    }
-}
-
-impl Future for Running {
-    type Output = Finished;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Finished> {
-        let finished = match &mut self.task {
-            Some(task) => ready!(Pin::new(task).poll(context)),
-            None => None,
-        };
-        // Without a task, or when it vanished, the events were not run or nothing is known of them.
-        let outcome = || {
-            self.control
-                .finish(self.events, Usage::default())
-                .unwrap_or_else(|| lost(self.events, Usage::default()))
-        };
-        Poll::Ready(finished.unwrap_or_else(|| Finished { outcome: outcome(), response: None }))
     }
 }

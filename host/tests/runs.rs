@@ -80,7 +80,7 @@ fn a_busy_loop_is_stopped_while_a_neighbour_on_the_same_thread_goes_on() {
     let world = World::new(1);
     let script = world.load("script");
     let spinning = world.start(&script, 1, events(1, &["spin", "print never"]), LONG);
-    let stopper = spinning.stopper();
+    let stopper = spinning.stopper.clone();
     // One thread: the neighbour can only end because the loop gives way.
     let neighbour = world.io.block_on(world.start(&script, 2, events(2, &["print through"]), LONG));
     assert_eq!(verdicts(&neighbour), [Ok("through".into())]);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Instant};
 
 use flyball_core::{Name, invocation::Invocation};
-use flyball_host::{Backend, Finished, Input, LoadedFunction, Run, WasmHost};
+use flyball_host::{Backend, Done, FirstSlice, Input, LoadedFunction, Run, WasmHost};
 
 /// One invocation to run.
 pub struct Job {
@@ -21,8 +21,10 @@ pub struct Job {
     pub response_bytes_max: u64,
     /// What answers its calls.
     pub backend: Arc<dyn Backend>,
+    /// Where it begins.
+    pub first_slice: FirstSlice,
     /// Called once, with how it ended.
-    pub done: Box<dyn FnOnce(Finished) + Send>,
+    pub done: Done,
 }
 
 impl fmt::Debug for Job {
@@ -33,7 +35,8 @@ impl fmt::Debug for Job {
 
 /// Runs functions. It keeps their deadlines by itself.
 pub trait Executor: Send + Sync {
-    /// Starts a run. It must not block, nor call `done` before it returns.
+    /// Starts a run. It must not block for longer than [`FirstSlice::Here`] asks it to, and calls `done`
+    /// before it returns only then.
     fn start(&self, job: Job);
 
     /// Takes no new run; those that run may end.
@@ -44,7 +47,6 @@ pub trait Executor: Send + Sync {
 pub struct Wasm {
     host: WasmHost,
     functions: BTreeMap<Name, Arc<LoadedFunction>>,
-    io: tokio::runtime::Handle,
 }
 
 impl fmt::Debug for Wasm {
@@ -54,27 +56,33 @@ impl fmt::Debug for Wasm {
 }
 
 impl Wasm {
-    /// An executor of these functions; `io` polls what their ends wait for.
-    pub fn new(
-        host: WasmHost,
-        functions: BTreeMap<Name, Arc<LoadedFunction>>,
-        io: tokio::runtime::Handle,
-    ) -> Wasm {
-        Wasm { host, functions, io }
+    /// An executor of these functions.
+    pub fn new(host: WasmHost, functions: BTreeMap<Name, Arc<LoadedFunction>>) -> Wasm {
+        Wasm { host, functions }
     }
 }
 
 impl Executor for Wasm {
     fn start(&self, job: Job) {
-        let Job { function, tenant, invocation, input, deadline, response_bytes_max, backend, done } = job;
-        let Some(function) = self.functions.get(&function).cloned() else {
+        let Job {
+            tenant, invocation, input, deadline, response_bytes_max, backend, first_slice, done, ..
+        } = job;
+        let Some(function) = self.functions.get(&job.function).cloned() else {
             // `Platform::open` loads every function of the application.
-            tracing::error!(%function, "a function was to run that was never loaded");
+            tracing::error!(function = %job.function, "a function was to run that was never loaded");
             return;
         };
-        let run = Run { function, invocation, tenant, input, deadline, response_bytes_max, backend };
-        let running = self.host.start(run);
-        self.io.spawn(async move { done(running.await) });
+        self.host.start(Run {
+            function,
+            invocation,
+            tenant,
+            input,
+            deadline,
+            response_bytes_max,
+            backend,
+            first_slice,
+            done,
+        });
     }
 
     fn close(&self) {

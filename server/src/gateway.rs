@@ -216,9 +216,7 @@ impl Gateway {
             Ok(response) => response,
             Err(error) => error.into_response(number),
         };
-        if let Ok(value) = HeaderValue::from_str(&format!("{number:016x}")) {
-            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
-        }
+        response.headers_mut().insert(REQUEST_ID, request_id(number));
         if head {
             let length = response.body().len();
             response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
@@ -326,10 +324,22 @@ impl Gateway {
     }
 }
 
+/// What a request is called in answers.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Says that an answer is the recorded one of an earlier request under the same key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// How long results are kept, seconds.
 const RETENTION: HeaderName = HeaderName::from_static("flyball-result-retention-seconds");
+
+/// 16 hexadecimal digits.
+fn request_id(number: u64) -> HeaderValue {
+    let mut digits = *b"0000000000000000";
+    for (digit, shift) in digits.iter_mut().rev().zip((0..64).step_by(4)) {
+        let value = (number >> shift) as u8 & 0xf;
+        *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+    }
+    HeaderValue::from_bytes(&digits).unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
 
 fn accepted(id: EventId) -> Response<Bytes> {
     let result = format!("/_flyball/results/{id}");

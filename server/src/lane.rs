@@ -35,7 +35,7 @@ use flyball_core::{
     model::Shared,
     record::{self, Bucket, Settled},
 };
-use flyball_host::{Backend, Delivery, Finished, HttpCall};
+use flyball_host::{Backend, Delivery, Finished, FirstSlice, HttpCall};
 use flyball_store::{Store, Table};
 use http::{Request, Response};
 use tokio::sync::{Notify, oneshot};
@@ -63,8 +63,8 @@ pub(crate) struct Answered {
 /// What is kept for a caller until it is answered.
 struct Caller {
     answer: oneshot::Sender<Answered>,
-    /// The request of a call, until it starts. A call that met a conflict starts more than once.
-    request: Option<Arc<Request<Bytes>>>,
+    /// The request of a call, until it starts; longer where it may start more than once.
+    request: Option<Request<Bytes>>,
     response: Option<Response<Bytes>>,
 }
 
@@ -180,16 +180,63 @@ impl Lane {
 
     /// The same for several inputs under one lock, if `generation` is still the engine's.
     fn step_all(self: &Arc<Self>, generation: Option<u64>, inputs: impl IntoIterator<Item = Input>) {
+        let (generation, effects) = self.effects_of(generation, inputs);
+        self.carry_out_all(generation, effects, |_| false);
+    }
+
+    /// The same for a call. If it may start at once its first slice runs here: the caller would only wait.
+    fn step_call(self: &Arc<Self>, call: flyball_core::Call) {
+        let caller = call.caller;
+        let (generation, effects) = self.effects_of(None, [Input::Call(call)]);
+        self.carry_out_all(generation, effects, |start| start.is_call_of(caller));
+    }
+
+    /// Carries effects out in their order, but for two kinds: notes come first, so that whoever is answered
+    /// finds them, and what is to start here comes last, so that nobody else waits for it.
+    pub(super) fn carry_out_all(
+        self: &Arc<Self>,
+        generation: u64,
+        effects: Vec<Effect>,
+        here: impl Fn(&Start) -> bool,
+    ) {
+        let (mut notes, mut others) = (Vec::new(), Vec::with_capacity(effects.len()));
+        for effect in effects {
+            match effect {
+                Effect::Note(note) => notes.push(note),
+                other => others.push(other),
+            }
+        }
+        self.telemetry.note(&notes, wall_clock());
+        let mut own = None;
+        for effect in others {
+            match effect {
+                Effect::Start(start) if here(&start) => own = Some(start),
+                other => self.carry_out(generation, other),
+            }
+        }
+        if let Some(start) = own {
+            self.start(generation, start, FirstSlice::Here);
+        }
+    }
+
+    /// Steps, and wakes the timer where it must go off earlier. Which engine it was, and what it wants done.
+    fn effects_of(
+        &self,
+        generation: Option<u64>,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> (u64, Vec<Effect>) {
         let mut effects = Vec::new();
         let (generation, deadline) = {
             let mut state = locked(&self.state);
             if generation.is_some_and(|generation| generation != state.generation) {
-                return;
+                return (state.generation, effects);
             }
             let now = state.clock.now();
             let Some(engine) = &mut state.engine else {
+                let generation = state.generation;
                 drop(state);
-                return self.refuse_all(inputs);
+                self.refuse_all(inputs);
+                return (generation, effects);
             };
             for input in inputs {
                 engine.step(now, input, &mut effects);
@@ -200,9 +247,7 @@ impl Lane {
         if deadline.is_some_and(|at| at.0 < self.alarm.at.load(Ordering::SeqCst)) {
             self.alarm.changed.notify_one();
         }
-        for effect in effects {
-            self.carry_out(generation, effect);
-        }
+        (generation, effects)
     }
 
     /// There is no engine to answer. Callers who came before it went were told when it went.
@@ -239,12 +284,12 @@ impl Lane {
                     self.disappoint_all();
                 }
             }
-            Effect::Start(start) => self.start(generation, start),
+            Effect::Start(start) => self.start(generation, start, FirstSlice::Queued),
             // The executor keeps deadlines itself, and gives what the run did; the engine's own patience
             // ends with `Lost`.
             Effect::Stop(invocation) => tracing::debug!(?invocation, "a run has reached its deadline"),
             Effect::Answer(caller, answer) => self.answer(caller, answer),
-            Effect::Note(note) => self.telemetry.note(&note, wall_clock()),
+            Effect::Note(note) => self.telemetry.note(&[note], wall_clock()),
         }
     }
 
@@ -264,11 +309,11 @@ impl Lane {
         function: Name,
         request: Request<Bytes>,
     ) -> Answered {
-        let (caller, answer) = self.caller(Some(Arc::new(request)));
-        let gone = Gone { lane: self, caller };
-        self.step(Input::Call(flyball_core::Call { caller, tenant, function, key: None }));
+        let (caller, answer) = self.caller(Some(request));
+        let mut gone = Gone { lane: self, caller, heard: false };
+        self.step_call(flyball_core::Call { caller, tenant, function, key: None });
         let answered = self.hear(answer).await;
-        drop(gone);
+        gone.heard = true;
         answered
     }
 
@@ -344,7 +389,7 @@ impl Lane {
         self.hear(answer).await.answer
     }
 
-    fn caller(&self, request: Option<Arc<Request<Bytes>>>) -> (CallerId, oneshot::Receiver<Answered>) {
+    fn caller(&self, request: Option<Request<Bytes>>) -> (CallerId, oneshot::Receiver<Answered>) {
         let caller = CallerId(self.next_caller.fetch_add(1, Ordering::Relaxed));
         let (answer, receive) = oneshot::channel();
         // While there is no engine nobody would answer.
@@ -381,18 +426,23 @@ impl Lane {
         Ok(None)
     }
 
-    fn start(self: &Arc<Self>, generation: u64, start: Start) {
+    fn start(self: &Arc<Self>, generation: u64, start: Start, first_slice: FirstSlice) {
         let invocation = start.invocation;
         let events = match &start.work {
             Work::Call { .. } => 1,
             Work::Events(events) => events.len(),
         };
-        if let Err(failure) = self.try_start(generation, start) {
+        if let Err(failure) = self.try_start(generation, start, first_slice) {
             self.finished(generation, invocation, failed(&failure, events));
         }
     }
 
-    fn try_start(self: &Arc<Self>, generation: u64, start: Start) -> Result<(), Failure> {
+    fn try_start(
+        self: &Arc<Self>,
+        generation: u64,
+        start: Start,
+        first_slice: FirstSlice,
+    ) -> Result<(), Failure> {
         let Start { invocation, function, tenant, work, deadline } = start;
         let not_started = |why: String| Failure::new(FailureKind::NotStarted, why);
         let state = Invocation::new(self.application.clone(), &function, tenant)
@@ -419,6 +469,7 @@ impl Lane {
             deadline: Instant::now() + Duration::from_micros(left.0),
             response_bytes_max: self.application.limits.request_bytes_max,
             backend: self.backend.clone(),
+            first_slice,
             done: Box::new(move |finished| lane.ended(generation, invocation, caller, http, finished)),
         });
         Ok(())
@@ -432,7 +483,13 @@ impl Lane {
         id: EventId,
         accepted: Time,
     ) -> Result<flyball_host::Input, Failure> {
-        let request = locked(&self.callers).get(&caller).and_then(|caller| caller.request.clone());
+        // What reads key-value data may meet a conflict, and then starts again.
+        let again = self.application.functions.get(function).is_some_and(|f| !f.grants.kv.is_empty());
+        let taken = |caller: &mut Caller| match again {
+            true => caller.request.clone(),
+            false => caller.request.take(),
+        };
+        let request = locked(&self.callers).get_mut(&caller).and_then(taken);
         let gone = || Failure::new(FailureKind::NotStarted, "its caller has gone");
         let request = request.ok_or_else(gone)?;
         let envelope = Envelope {
@@ -443,7 +500,6 @@ impl Lane {
             time: accepted,
             lineage: Lineage::edge(id),
         };
-        let request = Request::clone(&request);
         Ok(flyball_host::Input::Http(Box::new(HttpCall { envelope, request, https: false })))
     }
 
@@ -574,12 +630,12 @@ pub enum LookUpError {
 struct Gone<'a> {
     lane: &'a Arc<Lane>,
     caller: CallerId,
+    heard: bool,
 }
 
 impl Drop for Gone<'_> {
     fn drop(&mut self) {
-        let waited = locked(&self.lane.callers).remove(&self.caller).is_some();
-        if waited {
+        if !self.heard && locked(&self.lane.callers).remove(&self.caller).is_some() {
             self.lane.step(Input::Abandon(self.caller));
         }
     }

@@ -212,7 +212,7 @@ impl Platform {
         host.limits.memory_bytes_max = most.max(1 << 20);
         let host = WasmHost::new(host, &io)?;
         let functions = load(&application, &base, &host)?;
-        let executor = Arc::new(Wasm::new(host, functions, io.clone()));
+        let executor = Arc::new(Wasm::new(host, functions));
         Platform::open_with(application, store, executor, &io)
     }
 

@@ -107,10 +107,16 @@ impl Telemetry {
         Telemetry::default()
     }
 
-    /// Hears of something.
-    pub(crate) fn note(&self, note: &Note, now: Time) {
-        locked(&self.figures).note(note);
-        locked(&self.journal).note(note, now);
+    /// Hears of what has happened.
+    pub(crate) fn note(&self, notes: &[Note], now: Time) {
+        if notes.is_empty() {
+            return;
+        }
+        let mut figures = locked(&self.figures);
+        notes.iter().for_each(|note| figures.note(note));
+        drop(figures);
+        let mut journal = locked(&self.journal);
+        notes.iter().for_each(|note| journal.note(note, now));
     }
 
     /// A group was committed.
@@ -153,9 +159,6 @@ impl Telemetry {
 
 impl Figures {
     fn function(&mut self, name: &Name) -> &mut FunctionFigures {
-        if !self.functions.contains_key(name) {
-            self.functions.insert(name.clone(), FunctionFigures::default());
-        }
         self.functions.entry(name.clone()).or_default()
     }
 

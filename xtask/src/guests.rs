@@ -59,6 +59,7 @@ const GROUPS: &[Group] = &[
         guests: &[
             rust("script", "guest-script", &["script"]),
             rust("script-http", "guest-script-http", &["script-http"]),
+            rust("event-hello", "guest-event-hello", &["event-hello"]),
             rust("http-hello", "guest-http-hello", &["http-hello"]),
             rust("fetch", "guest-fetch", &["fetch"]),
             rust("wrong-world", "guest-wrong-world", &["wrong-world"]),

@@ -36,7 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "flyball-store",
         ],
     ),
-    ("benches", &["flyball-core", "flyball-host", "flyball-server", "flyball-store"]),
+    ("benches", &["flyball-app", "flyball-core", "flyball-host", "flyball-server", "flyball-store"]),
     ("xtask", &[]),
 ];
 

@@ -166,6 +166,13 @@ pub struct Start {
     pub deadline: Time,
 }
 
+impl Start {
+    /// Whether it is the call of this caller.
+    pub fn is_call_of(&self, whom: CallerId) -> bool {
+        matches!(self.work, Work::Call { caller, .. } if caller == whom)
+    }
+}
+
 /// What an invocation works on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Work {

@@ -5,7 +5,9 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -19,9 +21,10 @@ use flyball_core::{
     },
 };
 use flyball_host::{
-    Backend, BoxFuture, Delivery, Finished, HostConfig, HostLimits, HttpCall, Input, LoadedFunction, Run,
-    Running, WasmHost,
+    Backend, BoxFuture, Delivery, Finished, FirstSlice, HostConfig, HostLimits, HttpCall, Input,
+    LoadedFunction, Run, Stopper, WasmHost,
 };
+use tokio::sync::oneshot;
 
 pub const MEMORY_BYTES_MAX: u64 = 16 << 20;
 pub const LONG: Duration = Duration::from_secs(60);
@@ -32,6 +35,27 @@ pub struct World {
     pub cache: tempfile::TempDir,
     pub backend: Arc<Memory>,
     pub grants: Grants,
+}
+
+/// A run that was started; dropping it stops it.
+pub struct Running {
+    pub stopper: Stopper,
+    finished: oneshot::Receiver<Finished>,
+}
+
+impl Future for Running {
+    type Output = Finished;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Finished> {
+        // The host promises to tell how every run ended.
+        Pin::new(&mut self.finished).poll(context).map(Result::unwrap)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stopper.stop();
+    }
 }
 
 impl World {
@@ -94,7 +118,8 @@ impl World {
         timeout: Duration,
     ) -> Running {
         let invocation = Invocation::new(self.application(), "f", TenantId(tenant)).unwrap();
-        self.host.start(Run {
+        let (tell, finished) = oneshot::channel();
+        let stopper = self.host.start(Run {
             function: function.clone(),
             invocation,
             tenant: "acme".into(),
@@ -102,7 +127,10 @@ impl World {
             deadline: Instant::now() + timeout,
             response_bytes_max: 64 << 10,
             backend: self.backend.clone(),
-        })
+            first_slice: FirstSlice::Queued,
+            done: Box::new(move |finished| drop(tell.send(finished))),
+        });
+        Running { stopper, finished }
     }
 
     pub fn events(&self, function: &Arc<LoadedFunction>, scripts: &[&str], timeout: Duration) -> Finished {

@@ -161,6 +161,9 @@ pub(super) async fn read(
         return Err(GatewayError::body_too_large(max, announced));
     }
     let mut taken = None;
+    if body.is_end_stream() {
+        return Ok((Request::from_parts(head, Bytes::new()), None));
+    }
     let gather = async {
         let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).min(64 << 10));
         while let Some(frame) = body.frame().await {
@@ -197,9 +200,7 @@ pub(super) fn for_function(
             headers.remove(name);
         }
     }
-    let ours: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-flyball-")).cloned().collect();
-    for name in ours {
+    while let Some(name) = headers.keys().find(|name| name.as_str().starts_with("x-flyball-")).cloned() {
         headers.remove(name);
     }
     if let Ok(name) = HeaderValue::from_str(&tenant.name) {
@@ -230,14 +231,16 @@ pub(super) fn for_function(
 
 /// Removes what belongs to a connection, and what `Connection` names.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()))
-        .collect();
-    for name in named {
-        headers.remove(name.as_str());
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<String> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()))
+            .collect();
+        for name in named {
+            headers.remove(name.as_str());
+        }
     }
     for name in HOP_BY_HOP {
         headers.remove(name);

@@ -91,9 +91,7 @@ impl Lane {
             state.clock.at_least(now);
         }
         *locked(&self.down) = None;
-        for effect in effects {
-            self.carry_out(generation, effect);
-        }
+        self.carry_out_all(generation, effects, |_| false);
         if self.tenants.version() != known {
             // One was changed while there was no engine to tell.
             self.step_all(None, self.tenants.all().into_iter().map(Input::SetTenant));

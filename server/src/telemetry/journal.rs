@@ -1,11 +1,14 @@
 //! What became of single events, for `flyball trace`: the most recent ones, in bounded memory.
+//!
+//! Entries lie in a ring and are used again, so that remembering an event that had one run allocates
+//! nothing. Those of one flow are chained in the order in which they came.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use flyball_core::{EventId, Failure, InvocationId, LimitName, Name, Note, Span, TenantId, Time};
 
 /// Events remembered; the oldest are forgotten first.
-const EVENTS_MAX: usize = 100_000;
+const EVENTS_MAX: u64 = 100_000;
 /// Runs remembered of one event.
 const RUNS_MAX: usize = 16;
 /// Events shown of one flow.
@@ -60,11 +63,30 @@ pub enum Verdict {
     Dead(Failure),
 }
 
+/// Counts the events remembered, from 0: the ring's slot is the remainder.
+type Number = u64;
+
+#[derive(Debug)]
+struct Entry {
+    trace: EventTrace,
+    /// The next of its flow.
+    next: Option<Number>,
+}
+
+/// The first and last of a flow.
+#[derive(Debug, Clone, Copy)]
+struct Flow {
+    first: Number,
+    last: Number,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    events: HashMap<EventId, EventTrace>,
-    order: VecDeque<EventId>,
-    flows: HashMap<EventId, VecDeque<EventId>>,
+    ring: Vec<Entry>,
+    /// The number of the next event.
+    next: Number,
+    numbers: HashMap<EventId, Number>,
+    flows: HashMap<EventId, Flow>,
 }
 
 impl Journal {
@@ -77,24 +99,24 @@ impl Journal {
             }
             Note::Started { id, tenant, function, invocation, attempt, dwell, waited_for } => {
                 let accepted = Time(now.0.saturating_sub(dwell.0));
-                let run = RunTrace {
-                    function: function.clone(),
-                    invocation: *invocation,
-                    attempt: *attempt,
-                    started: now,
-                    dwell: *dwell,
-                    waited_for: waited_for.clone(),
-                    failed: None,
-                };
                 let event = self.event(*id, *id, *tenant, accepted);
                 if event.runs.len() < RUNS_MAX {
-                    event.runs.push(run);
+                    event.runs.reserve_exact(1);
+                    event.runs.push(RunTrace {
+                        function: function.clone(),
+                        invocation: *invocation,
+                        attempt: *attempt,
+                        started: now,
+                        dwell: *dwell,
+                        waited_for: waited_for.clone(),
+                        failed: None,
+                    });
                 }
             }
             Note::Done { id, emitted, .. } => self.end(id, now, Verdict::Done(*emitted)),
             Note::Dead { id, failure, .. } => self.end(id, now, Verdict::Dead(failure.clone())),
             Note::Retrying { id, failure, at, .. } => {
-                if let Some(run) = self.events.get_mut(id).and_then(|event| event.runs.last_mut()) {
+                if let Some(run) = self.known(id).and_then(|event| event.runs.last_mut()) {
                     run.failed = Some((failure.clone(), *at));
                 }
             }
@@ -107,48 +129,92 @@ impl Journal {
     }
 
     fn end(&mut self, id: &EventId, now: Time, verdict: Verdict) {
-        if let Some(event) = self.events.get_mut(id) {
+        if let Some(event) = self.known(id) {
             event.end = Some((now, verdict));
         }
     }
 
-    fn event(&mut self, id: EventId, root: EventId, tenant: TenantId, accepted: Time) -> &mut EventTrace {
-        if !self.events.contains_key(&id) {
-            self.make_room();
-            self.order.push_back(id);
-            self.flows.entry(root).or_default().push_back(id);
-        }
-        self.events.entry(id).or_insert_with(|| EventTrace {
-            id,
-            root,
-            cause: None,
-            tenant,
-            queue: None,
-            accepted,
-            runs: Vec::new(),
-            end: None,
-        })
+    fn known(&mut self, id: &EventId) -> Option<&mut EventTrace> {
+        let number = *self.numbers.get(id)?;
+        self.ring.get_mut(slot(number)).map(|entry| &mut entry.trace)
     }
 
-    fn make_room(&mut self) {
-        while self.order.len() >= EVENTS_MAX {
-            let Some(oldest) = self.order.pop_front() else { return };
-            let Some(event) = self.events.remove(&oldest) else { continue };
-            if let Some(flow) = self.flows.get_mut(&event.root) {
-                // The oldest of all is the oldest of its flow.
-                flow.pop_front();
-                if flow.is_empty() {
-                    self.flows.remove(&event.root);
+    fn event(&mut self, id: EventId, root: EventId, tenant: TenantId, accepted: Time) -> &mut EventTrace {
+        let known = self.numbers.get(&id).copied();
+        let number = known.unwrap_or_else(|| self.remember(id, root, tenant, accepted));
+        // `remember` has just put it there, and what `numbers` names is in the ring.
+        #[expect(clippy::indexing_slicing, reason = "see above")]
+        &mut self.ring[slot(number)].trace
+    }
+
+    fn remember(&mut self, id: EventId, root: EventId, tenant: TenantId, accepted: Time) -> Number {
+        let number = self.next;
+        self.next += 1;
+        let slot = slot(number);
+        if let Some(oldest) = self.ring.get(slot).map(|entry| (entry.trace.id, entry.trace.root, entry.next))
+        {
+            self.forget(number - EVENTS_MAX, oldest);
+        }
+        self.numbers.insert(id, number);
+        match self.flows.entry(root) {
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(Flow { first: number, last: number });
+            }
+            std::collections::hash_map::Entry::Occupied(mut flow) => {
+                let last = std::mem::replace(&mut flow.get_mut().last, number);
+                if let Some(entry) = self.ring.get_mut(self::slot(last)) {
+                    entry.next = Some(number);
                 }
             }
+        }
+        let (cause, queue, end) = (None, None, None);
+        match self.ring.get_mut(slot) {
+            Some(entry) => {
+                let mut runs = std::mem::take(&mut entry.trace.runs);
+                runs.clear();
+                runs.shrink_to(1);
+                entry.trace = EventTrace { id, root, cause, tenant, queue, accepted, runs, end };
+                entry.next = None;
+            }
+            None => {
+                let runs = Vec::new();
+                let trace = EventTrace { id, root, cause, tenant, queue, accepted, runs, end };
+                self.ring.push(Entry { trace, next: None });
+            }
+        }
+        number
+    }
+
+    /// Makes room: the oldest of all is the first of its flow.
+    fn forget(&mut self, number: Number, (id, root, next): (EventId, EventId, Option<Number>)) {
+        self.numbers.remove(&id);
+        match next {
+            Some(next) => {
+                if let Some(flow) = self.flows.get_mut(&root) {
+                    debug_assert_eq!(flow.first, number, "a flow's first is its oldest");
+                    flow.first = next;
+                }
+            }
+            None => drop(self.flows.remove(&root)),
         }
     }
 
     pub(super) fn trace(&self, id: EventId) -> Vec<EventTrace> {
-        let root = self.events.get(&id).map_or(id, |event| event.root);
-        let flow = self.flows.get(&root).into_iter().flatten().take(FLOW_MAX);
-        flow.filter_map(|id| self.events.get(id).cloned()).collect()
+        let known = self.numbers.get(&id).and_then(|number| self.ring.get(slot(*number)));
+        let root = known.map_or(id, |entry| entry.trace.root);
+        let mut number = self.flows.get(&root).map(|flow| flow.first);
+        let chain = std::iter::from_fn(|| {
+            let entry = self.ring.get(slot(number?))?;
+            number = entry.next;
+            Some(entry.trace.clone())
+        });
+        chain.take(FLOW_MAX).collect()
     }
+}
+
+/// Where in the ring; it fits, being below [`EVENTS_MAX`].
+fn slot(number: Number) -> usize {
+    (number % EVENTS_MAX) as usize
 }
 
 #[cfg(test)]
@@ -166,13 +232,41 @@ mod tests {
         let root = EventId([1; 16]);
         journal.note(&accepted(0, root), Time(1));
         journal.note(&accepted(1, root), Time(2));
-        assert_eq!(journal.trace(root.emitted(1)).len(), 2);
+        let ids = |traces: Vec<EventTrace>| traces.iter().map(|trace| trace.id).collect::<Vec<_>>();
+        assert_eq!(ids(journal.trace(root.emitted(1))), [root.emitted(0), root.emitted(1)]);
         assert_eq!(journal.trace(root).len(), 2);
         let flood = EventId([2; 16]);
-        for n in 0..EVENTS_MAX as u32 {
+        for n in 0..EVENTS_MAX as u32 - 1 {
             journal.note(&accepted(n, flood), Time(3));
         }
+        // Its first event had to go, the other is still found.
+        assert_eq!(ids(journal.trace(root)), [root.emitted(1)]);
+        journal.note(&accepted(u32::MAX, flood), Time(4));
         assert_eq!(journal.trace(root).len(), 0);
-        assert_eq!((journal.events.len(), journal.order.len()), (EVENTS_MAX, EVENTS_MAX));
+        assert_eq!(journal.trace(flood).len(), FLOW_MAX);
+        assert_eq!((journal.ring.len(), journal.numbers.len()), (EVENTS_MAX as usize, EVENTS_MAX as usize));
+        assert_eq!(journal.flows.len(), 1);
+    }
+
+    #[test]
+    fn a_slot_that_is_used_again_keeps_nothing() {
+        let mut journal = Journal::default();
+        let function = Name::new("f").unwrap();
+        let started = |n: u32| Note::Started {
+            id: EventId([3; 16]).emitted(n),
+            tenant: TenantId(1),
+            function: function.clone(),
+            invocation: InvocationId(u64::from(n)),
+            attempt: 1,
+            dwell: Span::ZERO,
+            waited_for: None,
+        };
+        for n in 0..=EVENTS_MAX as u32 {
+            journal.note(&started(n), Time(1));
+        }
+        let last = &journal.trace(EventId([3; 16]).emitted(EVENTS_MAX as u32))[0];
+        assert_eq!(last.runs.len(), 1);
+        assert_eq!(last.runs[0].invocation, InvocationId(EVENTS_MAX));
+        assert!(journal.trace(EventId([3; 16]).emitted(0)).is_empty());
     }
 }
