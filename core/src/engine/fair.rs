@@ -93,8 +93,8 @@ pub(crate) struct TenantShare {
     charged: u32,
     /// What its flows' guarantees still hold back of it.
     held: u32,
-    /// Flows with ready work.
-    active: BTreeSet<Ix<Flow>>,
+    /// Flows with ready work, in no order: all are looked at where one is.
+    active: Vec<Ix<Flow>>,
 }
 
 #[derive(Debug, Hash)]
@@ -222,7 +222,7 @@ impl Scheduler {
             refund: 0,
             charged: 0,
             held: 0,
-            active: BTreeSet::new(),
+            active: Vec::new(),
         });
         TenantIx(self.tenants.len() as u32 - 1)
     }
@@ -312,8 +312,7 @@ impl Scheduler {
             }
             // The tenant has run elsewhere meanwhile: the tag it waits with is too low.
             let tag = finish.max(self.virtual_time);
-            self.retag(flow, tag);
-            self.settle(flow);
+            self.settle_with(flow, Some(tag));
         }
     }
 
@@ -341,9 +340,8 @@ impl Scheduler {
             self.move_long(true);
         }
         let tag = self.tenants[tenant].finish.max(self.virtual_time);
-        self.retag(flow, tag);
         self.flows[flow].waited_for = None;
-        self.settle(flow);
+        self.settle_with(flow, Some(tag));
         self.after(tenant, before);
         (charge, estimate)
     }
@@ -377,6 +375,7 @@ impl Scheduler {
             self.move_long(false);
         }
         self.settle(flow);
+        self.refresh(function);
         self.after(tenant, before);
         self.forget_if_idle(flow);
     }
@@ -500,59 +499,55 @@ impl Scheduler {
         }
     }
 
+    /// A tenant is in no more flows than there are functions.
     fn replace_tenant(&mut self, tenant: TenantIx) {
-        let active: Vec<Ix<Flow>> = self.tenants[tenant].active.iter().copied().collect();
-        for flow in active {
+        let mut index = 0;
+        while let Some(&flow) = self.tenants[tenant].active.get(index) {
             self.settle(flow);
+            index += 1;
         }
     }
 
-    /// Puts a flow where it belongs now, and its function too.
+    /// Puts a flow where it belongs now.
     fn settle(&mut self, flow: Ix<Flow>) {
-        let f = &self.flows[flow];
-        let (was, function, tenant) = (f.place, f.function, f.tenant);
+        self.settle_with(flow, None);
+    }
+
+    /// Puts a flow where it belongs now, where given with a new start tag, and its function too.
+    fn settle_with(&mut self, flow: Ix<Flow>, mut tag: Option<Tag>) {
         let place = self.place_for(flow);
-        if was == Place::Idle && place != Place::Idle {
-            // It becomes active: its start tag is taken now and kept while it waits.
-            let tag = self.tenants[tenant].finish.max(self.virtual_time);
-            self.retag(flow, tag);
-            self.tenants[tenant].active.insert(flow);
-        }
-        if place == Place::Idle {
-            self.tenants[tenant].active.remove(&flow);
-        }
-        if let Place::Parked(why) = place {
-            self.flows[flow].waited_for = Some(why);
-        }
-        self.unheap(flow);
         let f = &mut self.flows[flow];
+        let (was, function, tenant) = (f.place, f.function, f.tenant);
+        if let Place::Parked(why) = place {
+            f.waited_for = Some(why);
+        }
+        if was == place && tag.is_none() {
+            return;
+        }
+        if (was == Place::Idle) != (place == Place::Idle) {
+            let share = &mut self.tenants[tenant];
+            if was == Place::Idle {
+                // It becomes active: its start tag is taken now and kept while it waits.
+                tag = Some(share.finish.max(self.virtual_time));
+                share.active.push(flow);
+            } else if let Some(at) = share.active.iter().position(|active| *active == flow) {
+                share.active.swap_remove(at);
+            }
+        }
+        let heaps = &mut self.functions[function];
+        if let Place::Heap(class) = was {
+            heaps.heap_mut(class).remove(&(f.tag, f.tie, flow));
+        }
+        if let Some(tag) = tag {
+            // Ties go to whoever had theirs first.
+            self.ties += 1;
+            (f.tag, f.tie) = (tag, self.ties);
+        }
         f.place = place;
-        let key = (f.tag, f.tie, flow);
         if let Place::Heap(class) = place {
-            self.functions[function].heap_mut(class).insert(key);
+            heaps.heap_mut(class).insert((f.tag, f.tie, flow));
         }
         self.refresh(function);
-    }
-
-    fn unheap(&mut self, flow: Ix<Flow>) {
-        let f = &self.flows[flow];
-        if let Place::Heap(class) = f.place {
-            let (function, key) = (f.function, (f.tag, f.tie, flow));
-            self.functions[function].heap_mut(class).remove(&key);
-        }
-    }
-
-    /// A new start tag; ties go to whoever had theirs first.
-    fn retag(&mut self, flow: Ix<Flow>, tag: Tag) {
-        self.unheap(flow);
-        self.ties += 1;
-        let tie = self.ties;
-        let f = &mut self.flows[flow];
-        (f.tag, f.tie) = (tag, tie);
-        if let Place::Heap(class) = f.place {
-            let function = f.function;
-            self.functions[function].heap_mut(class).insert((tag, tie, flow));
-        }
     }
 
     fn place_for(&mut self, flow: Ix<Flow>) -> Place {
@@ -606,16 +601,18 @@ impl Scheduler {
     /// Puts a function where it belongs in the top heaps.
     fn refresh(&mut self, function: FunctionIx) {
         for (index, class) in CLASSES.into_iter().enumerate() {
+            let share = &self.functions[function];
+            let had = share.tops.get(index).copied().flatten();
+            let best = share.heap(class).first().map(|&(tag, tie, _)| (tag, tie));
+            if had.is_none() && best.is_none() {
+                continue;
+            }
             let closed = self.closed(function, class);
             if closed == Some(Blocker::FunctionRate) {
-                let at = self.functions[function].gate.rate_ready();
-                self.wakes.insert((at, Wake::Function(function)));
+                self.wakes.insert((share.gate.rate_ready(), Wake::Function(function)));
             }
-            let share = &self.functions[function];
             let owed = class != Class::Rest || share.charged < share.gate.guarantee;
-            let best = share.heap(class).first();
-            let wanted = best.filter(|_| closed.is_none()).map(|&(tag, tie, _)| (owed, tag, tie));
-            let had = share.tops.get(index).copied().flatten();
+            let wanted = best.filter(|_| closed.is_none()).map(|(tag, tie)| (owed, tag, tie));
             if had == wanted {
                 continue;
             }

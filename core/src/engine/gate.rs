@@ -12,7 +12,8 @@ pub(crate) struct Gate {
     pub(crate) guarantee: u32,
     pub(crate) running: u32,
     pub(crate) peak: u32,
-    rate: Option<Bucket>,
+    /// Few have one: the rest pays a pointer.
+    rate: Option<Box<Bucket>>,
 }
 
 impl Gate {
@@ -22,7 +23,7 @@ impl Gate {
             guarantee: limits.concurrency.guarantee,
             running: 0,
             peak: 0,
-            rate: limits.rate.map(Bucket::new),
+            rate: limits.rate.map(|rate| Box::new(Bucket::new(rate))),
         }
     }
 
@@ -31,7 +32,7 @@ impl Gate {
         self.cap = limits.concurrency.cap;
         self.guarantee = limits.concurrency.guarantee;
         if self.rate.as_ref().map(|bucket| bucket.rate) != limits.rate {
-            self.rate = limits.rate.map(Bucket::new);
+            self.rate = limits.rate.map(|rate| Box::new(Bucket::new(rate)));
         }
     }
 
@@ -45,7 +46,7 @@ impl Gate {
 
     /// When the next start is allowed by the rate; now or earlier where it is allowed now.
     pub(crate) fn rate_ready(&self) -> Time {
-        self.rate.as_ref().map_or(Time(0), Bucket::ready)
+        self.rate.as_ref().map_or(Time(0), |bucket| bucket.ready())
     }
 
     pub(crate) fn rate(&self) -> Option<Rate> {
