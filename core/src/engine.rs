@@ -19,27 +19,37 @@ mod accept;
 mod audit;
 mod fair;
 mod gate;
+mod ids;
 mod io;
+mod line;
 mod lookup;
 mod operate;
 mod report;
+mod ring;
 mod run;
 mod settle;
 mod slab;
+mod table;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+};
 
 pub use io::*;
 pub use report::{Counts, EventStatus};
 
 use crate::{
     BatchNo, Body, CallerId, EventId, Failure, Fingerprint, InvocationId, Name, Seq, Span, TenantId, Time,
-    model::{Delivery, Shared},
+    model::{Delivery, Limits, Shared},
     record::{Bucket, Waiting, Write},
 };
 use fair::{Charge, FunctionIx, Scheduler, TenantIx};
+use ids::Ids;
 use lookup::LookupMap;
+use ring::Ring;
 use slab::{Ix, Slab};
+use table::{Entry, Table};
 
 /// Results are forgotten by the hour.
 const BUCKET: Span = Span::from_secs(3_600);
@@ -70,24 +80,29 @@ pub struct Engine {
     now: Time,
     next_seq: Seq,
     next_invocation: u64,
-    next_batch: u64,
 
     scheduler: Scheduler,
     tenants: Vec<TenantEntry>,
-    tenant_of: BTreeMap<TenantId, TenantIx>,
+    /// Their ids, apart: many a step needs no more of a tenant.
+    tenant_ids: Vec<TenantId>,
+    tenant_of: LookupMap<TenantId, TenantIx>,
     functions: Vec<Name>,
+    terms: Vec<Terms>,
     function_of: BTreeMap<Name, FunctionIx>,
     queues: Vec<QueueEntry>,
     queue_of: BTreeMap<Name, QueueIx>,
 
     events: Slab<Event>,
-    event_of: LookupMap<EventId, Ix<Event>>,
+    event_of: Ids<Event>,
     calls: Slab<PendingCall>,
-    call_of: BTreeMap<CallerId, Ix<PendingCall>>,
+    call_of: LookupMap<CallerId, Ix<PendingCall>>,
     /// Remembered events that are not over: what was asked, and who waits for the answer.
     remembering: BTreeMap<EventId, Remembering>,
-    invocations: BTreeMap<InvocationId, Running>,
-    commits: BTreeMap<BatchNo, Then>,
+    invocations: Table<InvocationId, Running>,
+    /// By the number of the batch.
+    commits: Ring<Then>,
+    /// When delayed events become ready. There may be many, and none is ever taken back.
+    delays: BinaryHeap<Reverse<(Time, Ix<Event>)>>,
     timers: BTreeSet<(Time, Timer)>,
 
     /// Settled records, by bucket and tenant.
@@ -115,7 +130,6 @@ struct QueueIx(u32);
 
 #[derive(Debug, Hash)]
 struct TenantEntry {
-    id: TenantId,
     name: Name,
     enabled: bool,
     waiting: u64,
@@ -126,6 +140,16 @@ struct TenantEntry {
     remembered: u64,
     remembered_max: u64,
     peak_waiting: u64,
+}
+
+/// What a function's runs are bound to.
+#[derive(Debug)]
+struct Terms {
+    timeout: Span,
+    /// For each single tenant, unless `some_differ`.
+    per_tenant: Limits,
+    /// Some tenants have limits of their own, by name.
+    some_differ: bool,
 }
 
 #[derive(Debug, Hash)]
@@ -139,8 +163,10 @@ struct QueueEntry {
     producers: Vec<FunctionIx>,
 }
 
-/// The index entry of an event that is not over. Small, and of one size: bodies are in the store.
+/// The index entry of an event that is not over. Small, and of one size: bodies are in the store. There may
+/// be millions: it is a line of the processor's cache, see the test below.
 #[derive(Debug, Hash)]
+#[repr(align(64))]
 struct Event {
     id: EventId,
     seq: Seq,
@@ -167,9 +193,9 @@ enum State {
     /// In its flow.
     Ready,
     /// In an invocation.
-    Running(InvocationId),
+    Running(Ix<Entry<InvocationId, Running>>),
     /// Its outcome is being committed.
-    Settling(BatchNo),
+    Settling,
 }
 
 /// An item of a flow.
@@ -267,7 +293,6 @@ enum Fate {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
-    Event(Ix<Event>),
     CallWait(Ix<PendingCall>),
     KeyedWait(EventId),
     Deadline(InvocationId),
@@ -308,20 +333,22 @@ impl Engine {
             now: Time(0),
             next_seq: Seq(1),
             next_invocation: 1,
-            next_batch: 1,
             tenants: Vec::new(),
-            tenant_of: BTreeMap::new(),
+            tenant_ids: Vec::new(),
+            tenant_of: LookupMap::new(),
             functions: Vec::new(),
+            terms: Vec::new(),
             function_of: BTreeMap::new(),
             queues: Vec::new(),
             queue_of: BTreeMap::new(),
             events: Slab::new(),
-            event_of: LookupMap::new(),
+            event_of: Ids::new(settings.lane),
             calls: Slab::new(),
-            call_of: BTreeMap::new(),
+            call_of: LookupMap::new(),
             remembering: BTreeMap::new(),
-            invocations: BTreeMap::new(),
-            commits: BTreeMap::new(),
+            invocations: Table::new(),
+            commits: Ring::starting_at(1),
+            delays: BinaryHeap::new(),
             timers: BTreeSet::new(),
             remembered: BTreeMap::new(),
             settled_mark: 0,
@@ -369,7 +396,8 @@ impl Engine {
     /// When to step with [`Input::Tick`] though nothing else happens.
     pub fn next_deadline(&self) -> Option<Time> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        [timer, self.scheduler.next_wake()].into_iter().flatten().min()
+        let delay = self.delays.peek().map(|Reverse((at, _))| *at);
+        [timer, delay, self.scheduler.next_wake()].into_iter().flatten().min()
     }
 
     /// Functions and queues get their places, in the order of their names.
@@ -379,6 +407,11 @@ impl Engine {
             let long = function.timeout > application.limits.long_timeout;
             let ix = self.scheduler.add_function(function.limits, long);
             self.functions.push(function.name.clone());
+            self.terms.push(Terms {
+                timeout: function.timeout,
+                per_tenant: function.per_tenant,
+                some_differ: !function.for_tenants.is_empty(),
+            });
             self.function_of.insert(function.name.clone(), ix);
         }
         let queues = application.all_queues();
@@ -449,19 +482,17 @@ impl Engine {
         then: Then,
         effects: &mut Effects,
     ) -> BatchNo {
-        let batch = BatchNo(self.next_batch);
-        self.next_batch += 1;
-        self.commits.insert(batch, then);
+        let batch = BatchNo(self.commits.push(then));
         effects.push(Effect::Commit(Commit { batch, checks, writes }));
         batch
     }
 
     fn waiting_record(&self, event: Ix<Event>) -> Waiting {
         let e = &self.events[event];
-        let remembering = self.remembering.get(&e.id).filter(|_| e.remember);
+        let remembering = if e.remember { self.remembering.get(&e.id) } else { None };
         Waiting {
             id: e.id,
-            tenant: self.tenants[e.tenant].id,
+            tenant: self.tenant_ids[e.tenant],
             queue: self.queues[e.queue].name.clone(),
             body_bytes: e.body_bytes,
             attempt: e.attempt,
@@ -480,17 +511,23 @@ impl Engine {
     }
 
     fn fire_timers(&mut self, effects: &mut Effects) {
-        while let Some(&(at, timer)) = self.timers.first() {
-            if at > self.now {
+        loop {
+            let next = self.timers.first().map(|(at, _)| *at);
+            let due = |at: Time| at <= self.now && next.is_none_or(|next| at <= next);
+            if let Some(&Reverse((at, event))) = self.delays.peek()
+                && due(at)
+            {
+                self.delays.pop();
+                if self.events.get(event).is_some_and(|e| e.state == State::Delayed && e.ready <= at) {
+                    self.make_ready(event);
+                }
+                continue;
+            }
+            if next.is_none_or(|next| next > self.now) {
                 return;
             }
-            self.timers.pop_first();
+            let Some((_, timer)) = self.timers.pop_first() else { return };
             match timer {
-                Timer::Event(event) => {
-                    if self.events.get(event).is_some_and(|e| e.state == State::Delayed && e.ready <= at) {
-                        self.make_ready(event);
-                    }
-                }
                 Timer::CallWait(call) => self.call_waited(call, effects),
                 Timer::KeyedWait(id) => self.keyed_waited(id, effects),
                 Timer::Deadline(invocation) => self.deadline(invocation, effects),
@@ -504,7 +541,7 @@ impl Engine {
 
     fn committed(&mut self, batch: BatchNo, result: CommitResult, effects: &mut Effects) {
         // A commit that this engine did not ask for belongs to one before it.
-        let Some(then) = self.commits.remove(&batch) else { return };
+        let Some(then) = self.commits.remove(batch.0) else { return };
         match (then, result) {
             (Then::Settle(settling), CommitResult::Done) => self.settled(*settling, effects),
             (Then::Settle(settling), CommitResult::Conflict) => self.conflicted(*settling, effects),
@@ -551,11 +588,18 @@ macro_rules! index {
     };
 }
 index!(TenantIx, TenantEntry);
+index!(TenantIx, TenantId);
+index!(FunctionIx, Terms);
+index!(FunctionIx, Name);
 index!(QueueIx, QueueEntry);
 
-impl std::ops::Index<FunctionIx> for Vec<Name> {
-    type Output = Name;
-    fn index(&self, ix: FunctionIx) -> &Name {
-        &self.as_slice()[ix.0 as usize]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_entry_is_a_line_of_the_cache() {
+        assert_eq!(size_of::<Option<Event>>(), 64);
+        assert_eq!(size_of::<Item>(), 5);
     }
 }

@@ -142,7 +142,7 @@ impl Engine {
         let target = Name::stored(arrival.target).unwrap_or_else(|_| route.queue.clone());
         let envelope = Envelope {
             id: own,
-            tenant: self.tenants[arrival.tenant].id,
+            tenant: self.tenant_ids[arrival.tenant],
             target,
             attributes: arrival.attributes.clone(),
             time: self.now,
@@ -297,7 +297,7 @@ impl Engine {
     /// A keyed call has waited its time for a slot. It is durable, so it will run: the caller is told
     /// that, and can fetch the result.
     pub(super) fn keyed_waited(&mut self, id: EventId, effects: &mut Effects) {
-        let Some(&event) = self.event_of.get(&id) else { return };
+        let Some(event) = self.event_of(id) else { return };
         if !matches!(self.events[event].state, State::Ready | State::Delayed) {
             return;
         }
@@ -318,7 +318,7 @@ impl Engine {
         let retry_after = gate::retry_after(self.now, self.scheduler.ready_at(flow));
         let limit = self.limit_name(flow, blocker);
         self.drop_waiting_call(call);
-        let tenant = self.tenants[tenant].id;
+        let tenant = self.tenant_ids[tenant];
         self.refuse(caller, tenant, Refusal::Throttled { limit, retry_after }, effects);
     }
 
@@ -370,7 +370,7 @@ impl Engine {
         let e = &self.events[event];
         effects.push(Effect::Note(Note::Accepted {
             id: e.id,
-            tenant: self.tenants[e.tenant].id,
+            tenant: self.tenant_ids[e.tenant],
             queue: self.queues[e.queue].name.clone(),
             cause: None,
             root,
@@ -465,7 +465,7 @@ impl Engine {
     }
 
     fn accepting(&self, id: EventId) -> bool {
-        let event = self.event_of.get(&id).map(|event| &self.events[*event]);
+        let event = self.event_of(id).map(|event| &self.events[event]);
         // No event of that id: several copies, and their acceptance is what is being committed.
         event.is_none_or(|e| e.state == State::Accepting)
     }
@@ -502,7 +502,7 @@ impl Engine {
     ) -> Write {
         let bucket = Bucket(self.now.0 / BUCKET.0);
         let count = self.count_remembered(bucket, tenant, 1);
-        let settled = Settled { tenant: self.tenants[tenant].id, fingerprint, at: self.now, verdict };
+        let settled = Settled { tenant: self.tenant_ids[tenant], fingerprint, at: self.now, verdict };
         Write::Remember { bucket, id, settled, count }
     }
 

@@ -1,8 +1,8 @@
 //! The engine's books, added up again. For `invariant` only.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::{Engine, Item, Phase, State, Then, Timer, fair::audit::Runs};
+use super::{Engine, Item, Phase, State, Then, fair::audit::Runs};
 
 impl Engine {
     pub(crate) fn over_cap(&self) -> Option<String> {
@@ -32,20 +32,20 @@ impl Engine {
         }
         let mut places: BTreeMap<_, Vec<State>> = BTreeMap::new();
         for (_, flow) in self.scheduler.flows.iter() {
-            for item in &flow.ready {
+            for item in flow.ready.iter() {
                 if let Item::Event(event) = item {
                     places.entry(*event).or_default().push(State::Ready);
                 }
             }
         }
-        for (invocation, running) in &self.invocations {
-            for item in &running.items {
+        for (place, running) in self.invocations.iter() {
+            for item in &running.value.items {
                 if let Item::Event(event) = item {
-                    places.entry(*event).or_default().push(State::Running(*invocation));
+                    places.entry(*event).or_default().push(State::Running(place));
                 }
             }
         }
-        for (batch, then) in &self.commits {
+        for (_, then) in self.commits.iter() {
             let (state, events) = match then {
                 Then::Accept { events, .. } => (State::Accepting, events.clone()),
                 Then::AcceptCall { event } | Then::Revive { event, .. } => (State::Accepting, vec![*event]),
@@ -57,7 +57,7 @@ impl Engine {
                         Item::Event(event) => Some(*event),
                         Item::Call(_) => None,
                     });
-                    (State::Settling(*batch), events.collect())
+                    (State::Settling, events.collect())
                 }
                 Then::Start(_) | Then::Discard { .. } | Then::Forget(_) => continue,
             };
@@ -65,11 +65,13 @@ impl Engine {
                 places.entry(event).or_default().push(state);
             }
         }
-        self.events.iter().find_map(|(ix, event)| {
-            let mut found = places.remove(&ix).unwrap_or_default();
-            if event.state == State::Delayed && self.timers.contains(&(event.ready, Timer::Event(ix))) {
-                found.push(State::Delayed);
+        for Reverse((at, event)) in &self.delays {
+            if self.events.get(*event).is_some_and(|e| e.ready == *at) {
+                places.entry(*event).or_default().push(State::Delayed);
             }
+        }
+        self.events.iter().find_map(|(ix, event)| {
+            let found = places.remove(&ix).unwrap_or_default();
             (found != [event.state])
                 .then(|| format!("{} is {:?} but found in {found:?}", event.id, event.state))
         })
@@ -84,7 +86,8 @@ impl Engine {
     }
 
     pub(crate) fn mixed(&self) -> Option<String> {
-        self.invocations.iter().find_map(|(invocation, running)| {
+        self.invocations.iter().find_map(|(_, entry)| {
+            let (invocation, running) = (entry.key, &entry.value);
             let foreign = running.items.iter().any(|item| match item {
                 Item::Event(event) => self.events[*event].tenant != running.tenant,
                 Item::Call(call) => self.calls[*call].tenant != running.tenant,

@@ -11,10 +11,11 @@
 //!   changes: its own counters, its tenant's, or a moment. A function that can't run keeps its flows but
 //!   is itself out of the top heaps. Nothing is scanned to find the next one.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::{
     gate::Gate,
+    line::Line,
     lookup::LookupMap,
     slab::{Ix, Slab},
 };
@@ -120,7 +121,7 @@ pub(crate) struct Flow {
     pub(crate) function: FunctionIx,
     pub(crate) tenant: TenantIx,
     pub(crate) gate: Gate,
-    pub(super) ready: VecDeque<super::Item>,
+    pub(super) ready: Line<super::Item>,
     /// Runs charged to the flow's guarantee.
     charged: u32,
     tag: Tag,
@@ -238,11 +239,13 @@ impl Scheduler {
         self.replace_tenant(tenant);
     }
 
-    /// The flow of a tenant's work for a function. What its guarantee holds back counts from here on.
-    pub(crate) fn flow(&mut self, function: FunctionIx, tenant: TenantIx, limits: Limits) -> Ix<Flow> {
-        if let Some(&flow) = self.flow_of.get(&(function.0, tenant.0)) {
-            return flow;
-        }
+    /// The flow of a tenant's work for a function, if it has one.
+    pub(crate) fn flow(&self, function: FunctionIx, tenant: TenantIx) -> Option<Ix<Flow>> {
+        self.flow_of.get(&(function.0, tenant.0)).copied()
+    }
+
+    /// A flow that there was not. What its guarantee holds back counts from here on.
+    pub(crate) fn add_flow(&mut self, function: FunctionIx, tenant: TenantIx, limits: Limits) -> Ix<Flow> {
         let gate = Gate::new(limits);
         self.tenants[tenant].held += gate.guarantee;
         self.functions[function].held += gate.guarantee;
@@ -250,7 +253,7 @@ impl Scheduler {
             function,
             tenant,
             gate,
-            ready: VecDeque::new(),
+            ready: Line::new(),
             charged: 0,
             tag: 0,
             tie: 0,

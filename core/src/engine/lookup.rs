@@ -20,12 +20,12 @@ impl<K: Eq + Hash, V> LookupMap<K, V> {
         self.0.get(key)
     }
 
-    pub(crate) fn contains(&self, key: &K) -> bool {
-        self.0.contains_key(key)
-    }
-
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         self.0.insert(key, value)
+    }
+
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        self.0.remove(key)
     }
 
     /// Removes the key only where it leads to `value`: two events may bear one id for a while.

@@ -34,8 +34,8 @@ impl Engine {
         }
         let ix = self.scheduler.add_tenant(own, limits.weight);
         self.tenant_of.insert(id, ix);
+        self.tenant_ids.push(id);
         self.tenants.push(TenantEntry {
-            id,
             name,
             enabled,
             waiting: 0,
@@ -159,7 +159,7 @@ impl Engine {
         let refusal = match self.queue_of.get(&dead.event.queue) {
             None => Some(Refusal::NoTarget { target: dead.event.queue.to_string() }),
             Some(_) if self.phase != Phase::Running => Some(Refusal::Unavailable),
-            Some(_) if self.event_of.contains(&dead.event.id) || self.discarding.contains(&seq) => {
+            Some(_) if self.event_of(dead.event.id).is_some() || self.discarding.contains(&seq) => {
                 let message = "it is being put back or thrown away, or an event of its id waits".to_string();
                 Some(Refusal::Invalid { message })
             }
@@ -195,7 +195,7 @@ impl Engine {
 
     pub(super) fn discard(&mut self, caller: CallerId, seq: Seq, dead: &Dead, effects: &mut Effects) {
         let id = dead.event.id;
-        if self.event_of.contains(&id) {
+        if self.event_of(id).is_some() {
             let message = "it is being put back, or an event of the same id waits".to_string();
             return self.refuse(caller, dead.event.tenant, Refusal::Invalid { message }, effects);
         }

@@ -8,7 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BUCKET, Engine, Item, Level, LimitName, LimitStatus, Limited, State, fair::FunctionIx, gate::Gate,
+    BUCKET, Engine, Event, Item, Level, LimitName, LimitStatus, Limited, State, fair::FunctionIx, gate::Gate,
+    slab::Ix,
 };
 use crate::{EventId, InvocationId, TenantId, Time, record::Bucket};
 
@@ -65,7 +66,7 @@ impl Engine {
     pub fn counts(&self) -> Counts {
         let in_runs = self.invocations.values().flat_map(|r| &r.items);
         let running = in_runs.filter(|item| matches!(item, Item::Event(_))).count() as u64;
-        let settling = self.commits.values().map(|then| match then {
+        let settling = self.commits.iter().map(|(_, then)| match then {
             super::Then::Settle(s) => {
                 s.fates.iter().filter(|(item, _)| matches!(item, Item::Event(_))).count() as u64
             }
@@ -95,18 +96,23 @@ impl Engine {
 
     /// Where an event is; `None` where it is over or unknown, or its acceptance is not durable yet.
     pub fn status(&self, id: EventId) -> Option<EventStatus> {
-        let event = &self.events[*self.event_of.get(&id)?];
+        let event = &self.events[self.event_of(id)?];
         let invocation = match event.state {
             State::Accepting => return None,
-            State::Running(invocation) => Some(invocation),
-            State::Delayed | State::Ready | State::Settling(_) => None,
+            State::Running(invocation) => self.invocations.key(invocation),
+            State::Delayed | State::Ready | State::Settling => None,
         };
         Some(EventStatus {
-            tenant: self.tenants[event.tenant].id,
+            tenant: self.tenant_ids[event.tenant],
             invocation,
             attempt: event.attempt,
             ready: event.ready,
         })
+    }
+
+    /// The event that is not over and has this id.
+    pub(super) fn event_of(&self, id: EventId) -> Option<Ix<Event>> {
+        self.event_of.get(id, |ix| self.events[ix].id)
     }
 
     /// How many keys were settled. Read it before looking one up: [`super::Keyed::as_of`].
@@ -168,9 +174,11 @@ impl Engine {
     /// A hash over the whole state. Two engines with the same inputs have the same, in one build.
     pub fn digest(&self) -> u64 {
         let mut hasher = super::lookup::Mixer::default();
-        (self.now, self.phase, self.next_seq, self.next_invocation, self.next_batch).hash(&mut hasher);
-        (&self.scheduler, &self.tenants, &self.queues, &self.events, &self.calls).hash(&mut hasher);
-        (&self.call_of, &self.remembering, &self.invocations, &self.commits, &self.timers).hash(&mut hasher);
+        (self.now, self.phase, self.next_seq, self.next_invocation).hash(&mut hasher);
+        (&self.scheduler, &self.tenants, &self.tenant_ids, &self.queues, &self.events, &self.calls)
+            .hash(&mut hasher);
+        (&self.remembering, &self.invocations, &self.commits, &self.timers).hash(&mut hasher);
+        self.delays.iter().for_each(|delay| delay.hash(&mut hasher));
         (&self.remembered, self.settled_mark, &self.recent, &self.totals).hash(&mut hasher);
         hasher.finish()
     }

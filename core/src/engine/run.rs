@@ -1,20 +1,30 @@
 //! Starting what the scheduler picks, and ending it when its time is over.
 
+use std::cmp::Reverse;
+
 use super::{
     Effect, Effects, Engine, Event, Item, LOST_AFTER, Level, LimitName, Limited, Note, Phase, QueueIx,
     Running, Start, StartedEvent, State, Then, Timer, Work,
     fair::{self, Blocker, Flow, FunctionIx, TenantIx},
     slab::Ix,
+    table::Entry,
 };
 use crate::{EventResult, Failure, FailureKind, InvocationId, Outcome, Span, Time, Usage, record::Write};
 
 impl Engine {
     /// The flow of a tenant's work for a function.
     pub(super) fn flow(&mut self, function: FunctionIx, tenant: TenantIx) -> Ix<Flow> {
-        let name = &self.tenants[tenant].name;
-        let declared = self.application.functions.get(&self.functions[function]);
-        let limits = declared.map(|f| f.limits_for(name)).unwrap_or_default();
-        self.scheduler.flow(function, tenant, limits)
+        if let Some(flow) = self.scheduler.flow(function, tenant) {
+            return flow;
+        }
+        let terms = &self.terms[function];
+        let mut limits = terms.per_tenant;
+        if terms.some_differ
+            && let Some(declared) = self.application.functions.get(&self.functions[function])
+        {
+            limits = declared.limits_for(&self.tenants[tenant].name);
+        }
+        self.scheduler.add_flow(function, tenant, limits)
     }
 
     pub(super) fn enqueue(&mut self, flow: Ix<Flow>, item: Item, first: bool) {
@@ -47,7 +57,7 @@ impl Engine {
         let ready = self.events[event].ready;
         if ready > self.now {
             self.events[event].state = State::Delayed;
-            self.timers.insert((ready, Timer::Event(event)));
+            self.delays.push(Reverse((ready, event)));
         } else {
             self.make_ready(event);
         }
@@ -89,14 +99,13 @@ impl Engine {
         let (charge, estimate) = self.scheduler.enter(flow, count);
         let invocation = InvocationId(self.next_invocation);
         self.next_invocation += 1;
+        let running = Running { function, tenant, flow, charge, estimate, items: items.clone(), timer: None };
+        let place = self.invocations.insert(invocation, running);
         let mut writes = Vec::new();
         for item in &items {
-            self.begin(*item, invocation, waited_for.clone(), &mut writes, effects);
+            self.begin(*item, (invocation, place), waited_for.clone(), &mut writes, effects);
         }
-        let call = items.iter().any(|item| matches!(item, Item::Call(_)));
-        self.invocations
-            .insert(invocation, Running { function, tenant, flow, charge, estimate, items, timer: None });
-        if call {
+        if matches!(items.first(), Some(Item::Call(_))) {
             self.started(invocation, effects);
         } else {
             self.commit(writes, Then::Start(invocation), effects);
@@ -126,7 +135,7 @@ impl Engine {
     fn begin(
         &mut self,
         item: Item,
-        invocation: InvocationId,
+        (invocation, place): (InvocationId, Ix<Entry<InvocationId, Running>>),
         waited_for: Option<LimitName>,
         writes: &mut Vec<Write>,
         effects: &mut Effects,
@@ -134,7 +143,7 @@ impl Engine {
         let (id, tenant, function, attempt, since) = match item {
             Item::Event(event) => {
                 let e = &mut self.events[event];
-                e.state = State::Running(invocation);
+                e.state = State::Running(place);
                 e.attempt = e.attempt.saturating_add(1);
                 let (id, tenant, attempt, ready, seq) = (e.id, e.tenant, e.attempt, e.ready, e.seq);
                 let function = self.queues[e.queue].function;
@@ -149,7 +158,7 @@ impl Engine {
         };
         effects.push(Effect::Note(Note::Started {
             id,
-            tenant: self.tenants[tenant].id,
+            tenant: self.tenant_ids[tenant],
             function: self.functions[function].clone(),
             invocation,
             attempt,
@@ -162,8 +171,7 @@ impl Engine {
     pub(super) fn started(&mut self, invocation: InvocationId, effects: &mut Effects) {
         let Some(running) = self.invocations.get(&invocation) else { return };
         let function = self.functions[running.function].clone();
-        let timeout = self.application.functions.get(&function).map_or(Span::ZERO, |f| f.timeout);
-        let deadline = self.now.after(timeout);
+        let deadline = self.now.after(self.terms[running.function].timeout);
         let timer = (deadline, Timer::Deadline(invocation));
         let events = running.items.iter().filter_map(|item| match item {
             Item::Event(event) => {
@@ -179,7 +187,7 @@ impl Engine {
             }
             _ => Work::Events(events.collect()),
         };
-        let tenant = self.tenants[running.tenant].id;
+        let tenant = self.tenant_ids[running.tenant];
         self.timers.insert(timer);
         if let Some(running) = self.invocations.get_mut(&invocation) {
             running.timer = Some(timer);
@@ -192,9 +200,8 @@ impl Engine {
         let Some(running) = self.invocations.get_mut(&invocation) else { return };
         let mut lost_at = self.now.after(LOST_AFTER);
         if let Some(Item::Event(event)) = running.items.first() {
-            let function = self.application.functions.get(&self.functions[running.function]);
             let delivery = &self.queues[self.events[*event].queue].delivery;
-            let timeout = function.map_or(Span::ZERO, |f| f.timeout);
+            let timeout = self.terms[running.function].timeout;
             let hidden = Span(delivery.visibility.0.saturating_sub(timeout.0));
             lost_at = self.now.after(hidden.max(Span::from_millis(100)));
         }

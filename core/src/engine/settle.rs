@@ -1,8 +1,8 @@
 //! How invocations end: outcomes commit once, failures are tried again or go to the dead letters.
 
 use super::{
-    BatchNo, Effect, Effects, Emitted, Engine, Event, Fate, Item, Note, QueueIx, RECENT_MAX, Running,
-    Settling, State, Then, fair::TenantIx, slab::Ix,
+    Effect, Effects, Emitted, Engine, Event, Fate, Item, Note, QueueIx, RECENT_MAX, Running, Settling, State,
+    Then, fair::TenantIx, slab::Ix,
 };
 use crate::{
     Body, Emit, Envelope, EventId, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, TenantId,
@@ -24,7 +24,7 @@ impl Engine {
         let Outcome { results, reads, writes: kv, usage } = self.bounded(outcome);
         self.give_back(invocation, &running, usage, effects);
         let Running { function, tenant, items, .. } = running;
-        let tenant_id = self.tenants[tenant].id;
+        let tenant_id = self.tenant_ids[tenant];
         let mut settling =
             Settling { function, tenant, fates: Vec::new(), emitted: Vec::new(), stopped: Vec::new() };
         let mut writes = Vec::new();
@@ -105,7 +105,7 @@ impl Engine {
         self.scheduler.leave(running.flow, running.charge, running.estimate, usage.cost(), events);
         effects.push(Effect::Note(Note::Ended {
             invocation,
-            tenant: self.tenants[running.tenant].id,
+            tenant: self.tenant_ids[running.tenant],
             function: self.functions[running.function].clone(),
             usage,
         }));
@@ -129,9 +129,9 @@ impl Engine {
 
     fn failed_fate(&self, event: Ix<Event>, failure: Failure) -> Fate {
         let e = &self.events[event];
-        let heard = self.remembering.get(&e.id).is_some_and(|r| r.caller.is_some());
+        let heard = || self.remembering.get(&e.id).is_some_and(|r| r.caller.is_some());
         let delivery = &self.queues[e.queue].delivery;
-        if e.remember && heard {
+        if e.remember && heard() {
             Fate::Told { failure }
         } else if e.attempt >= delivery.attempts_max || !failure.kind.retryable() {
             Fate::Dead { failure }
@@ -143,10 +143,9 @@ impl Engine {
 
     /// The durable side of fates. Marks the events as being settled by the commit that comes next.
     pub(super) fn write_fates(&mut self, settling: &Settling, writes: &mut Vec<Write>) {
-        let batch = BatchNo(self.next_batch);
         for (item, fate) in &settling.fates {
             let Item::Event(event) = *item else { continue };
-            self.events[event].state = State::Settling(batch);
+            self.events[event].state = State::Settling;
             let (seq, tenant, id) = {
                 let e = &self.events[event];
                 (e.seq, e.tenant, e.id)
@@ -191,7 +190,10 @@ impl Engine {
         verdict: Result<Body, Failure>,
         writes: &mut Vec<Write>,
     ) {
-        let remembering = self.remembering.get(&id).filter(|_| self.events[event].remember);
+        if !self.events[event].remember {
+            return;
+        }
+        let remembering = self.remembering.get(&id);
         if let Some(fingerprint) = remembering.map(|r| r.fingerprint) {
             let write = self.remember(tenant, id, fingerprint, verdict);
             writes.push(write);
@@ -245,7 +247,7 @@ impl Engine {
     /// The outcome is durable, or nothing had to be.
     pub(super) fn settled(&mut self, settling: Settling, effects: &mut Effects) {
         let Settling { function, tenant, fates, emitted, stopped } = settling;
-        let tenant = self.tenants[tenant].id;
+        let tenant = self.tenant_ids[tenant];
         for (item, fate) in fates {
             match item {
                 Item::Call(call) => self.settled_call(call, fate, effects),
@@ -278,7 +280,7 @@ impl Engine {
     fn settled_call(&mut self, call: Ix<super::PendingCall>, fate: Fate, effects: &mut Effects) {
         let Some(entry) = self.calls.remove(call) else { return };
         self.call_of.remove(&entry.caller);
-        let (id, tenant) = (entry.id, self.tenants[entry.tenant].id);
+        let (id, tenant) = (entry.id, self.tenant_ids[entry.tenant]);
         let function = self.functions[entry.function].clone();
         let answer = match fate {
             Fate::Done { body, emitted } => {
@@ -298,7 +300,7 @@ impl Engine {
 
     fn settled_event(&mut self, event: Ix<Event>, fate: Fate, function: crate::Name, effects: &mut Effects) {
         let e = &self.events[event];
-        let (id, tenant) = (e.id, self.tenants[e.tenant].id);
+        let (id, tenant) = (e.id, self.tenant_ids[e.tenant]);
         match fate {
             Fate::Done { body, emitted } => {
                 let caller = self.over(event);
@@ -357,7 +359,7 @@ impl Engine {
         let Settling { function, tenant, fates, emitted, stopped: _ } = settling;
         self.totals.conflicts += 1;
         effects.push(Effect::Note(Note::Conflict {
-            tenant: self.tenants[tenant].id,
+            tenant: self.tenant_ids[tenant],
             function: self.functions[function].clone(),
         }));
         for emitted in emitted {
@@ -442,7 +444,7 @@ impl Engine {
     pub(super) fn insert_event(&mut self, event: Event) -> Ix<Event> {
         let (id, queue, tenant) = (event.id, event.queue, event.tenant);
         let ix = self.events.insert(event);
-        self.event_of.insert(id, ix);
+        self.event_of.insert(id, ix, |ix| self.events[ix].id);
         let entry = &mut self.tenants[tenant];
         entry.waiting += 1;
         entry.peak_waiting = entry.peak_waiting.max(entry.waiting);
@@ -458,7 +460,7 @@ impl Engine {
 
     pub(super) fn remove_event(&mut self, event: Ix<Event>) {
         let Some(entry) = self.events.remove(event) else { return };
-        self.event_of.remove_if(entry.id, &event);
+        self.event_of.remove(entry.id, event);
         self.tenants[entry.tenant].waiting -= 1;
         let queue = &mut self.queues[entry.queue];
         let was_full = queue.waiting >= queue.delivery.waiting_max;

@@ -2,8 +2,24 @@
 
 use std::marker::PhantomData;
 
-/// An index into a [`Slab`] of `T`. Never used for ordering: it depends on what was freed before.
-pub(crate) struct Ix<T>(u32, PhantomData<fn() -> T>);
+/// An index into a [`Slab`] of `T`. Never used for ordering: it depends on what was freed before. Four
+/// bytes that lie anywhere, so that what holds one among small things stays small.
+pub(crate) struct Ix<T>([u8; 4], PhantomData<fn() -> T>);
+
+impl<T> Ix<T> {
+    const fn new(index: u32) -> Self {
+        Ix(index.to_ne_bytes(), PhantomData)
+    }
+
+    const fn get(self) -> u32 {
+        u32::from_ne_bytes(self.0)
+    }
+
+    /// Which chunk, and where in it.
+    const fn place(self) -> (usize, usize) {
+        (self.get() as usize / CHUNK, self.get() as usize % CHUNK)
+    }
+}
 
 impl<T> Clone for Ix<T> {
     fn clone(&self) -> Self {
@@ -25,70 +41,94 @@ impl<T> PartialOrd for Ix<T> {
 // Needed to be part of a sorted key; every such key has a unique part before it.
 impl<T> Ord for Ix<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
+        self.get().cmp(&other.get())
     }
 }
 impl<T> std::hash::Hash for Ix<T> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        self.get().hash(state);
     }
 }
 impl<T> std::fmt::Debug for Ix<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "#{}", self.0)
+        write!(f, "#{}", self.get())
     }
 }
 
-/// See the module's text.
+/// Entries that are allocated at once.
+const CHUNK: usize = 1_024;
+
+/// See the module's text. It grows by chunks, so that nothing is ever moved and no step pays for all.
 #[derive(Debug, Hash)]
 pub(crate) struct Slab<T> {
-    entries: Vec<Option<T>>,
+    chunks: Vec<Vec<Option<T>>>,
     free: Vec<u32>,
+    len: u32,
 }
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Slab { entries: Vec::new(), free: Vec::new() }
+        Slab { chunks: Vec::new(), free: Vec::new(), len: 0 }
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Ix<T> {
+        self.len += 1;
         if let Some(index) = self.free.pop()
-            && let Some(entry) = self.entries.get_mut(index as usize)
+            && let Some(entry) = self.entry_mut(Ix::new(index))
         {
             *entry = Some(value);
-            return Ix(index, PhantomData);
+            return Ix::new(index);
         }
-        let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let last = self.chunks.len().saturating_sub(1);
+        match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => {
+                chunk.push(Some(value));
+                Self::ix(last, chunk.len() - 1)
+            }
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(Some(value));
+                self.chunks.push(chunk);
+                Self::ix(self.chunks.len() - 1, 0)
+            }
+        }
+    }
+
+    fn ix(chunk: usize, place: usize) -> Ix<T> {
+        let index = u32::try_from(chunk * CHUNK + place).unwrap_or(u32::MAX);
         debug_assert!(index < u32::MAX, "the limits on what waits are far below");
-        self.entries.push(Some(value));
-        Ix(index, PhantomData)
+        Ix::new(index)
+    }
+
+    fn entry_mut(&mut self, ix: Ix<T>) -> Option<&mut Option<T>> {
+        let (chunk, place) = ix.place();
+        self.chunks.get_mut(chunk)?.get_mut(place)
     }
 
     pub(crate) fn get(&self, ix: Ix<T>) -> Option<&T> {
-        self.entries.get(ix.0 as usize)?.as_ref()
+        let (chunk, place) = ix.place();
+        self.chunks.get(chunk)?.get(place)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, ix: Ix<T>) -> Option<&mut T> {
-        self.entries.get_mut(ix.0 as usize)?.as_mut()
+        self.entry_mut(ix)?.as_mut()
     }
 
     pub(crate) fn remove(&mut self, ix: Ix<T>) -> Option<T> {
-        let value = self.entries.get_mut(ix.0 as usize)?.take()?;
-        self.free.push(ix.0);
+        let value = self.entry_mut(ix)?.take()?;
+        self.free.push(ix.get());
+        self.len -= 1;
         Some(value)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.len as usize
     }
 
     /// All entries, in index order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Ix<T>, &T)> {
-        let full = |(index, entry): (usize, &'_ Option<T>)| entry.as_ref().map(|_| index);
-        self.entries.iter().enumerate().filter_map(full).filter_map(|index| {
-            let entry = self.entries.get(index)?.as_ref()?;
-            Some((Ix(index as u32, PhantomData), entry))
-        })
+        let all = (0_u32..).zip(self.chunks.iter().flatten());
+        all.filter_map(|(index, entry)| Some((Ix::new(index), entry.as_ref()?)))
     }
 }
 
