@@ -23,6 +23,10 @@ use flyball_core::{
 use flyball_server::platform::{NewEvent, Platform, SendAnswer};
 use flyball_store::{Batch, Bytes, Store as _, Table, Write, embedded::Embedded, embedded::Options};
 
+/// As in the binary, and for all that this process runs: the bare loop too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const APPLICATION: &str = r#"
 [application]
 name = "events"

@@ -9,6 +9,10 @@ use std::{error::Error, fs, net::SocketAddr, path::Path, process::Command, time:
 use flyball_benches::{Arguments, Promise, Report, bare, interleaved, load, platform, process, quantile};
 use process::{Server, free_address, root};
 
+/// As in the binary, and for all that this process runs: the bare loop too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const APPLICATION: &str = r#"
 [application]
 name = "hello"

@@ -29,6 +29,10 @@ use flyball_host::{
     WasmHost,
 };
 
+/// As in the binary, and for all that this process runs: the bare loop too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const APPLICATION: &str = r#"
 [application]
 name = "invocation"

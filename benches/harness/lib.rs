@@ -15,10 +15,6 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// As in the binary. Everything that is measured in a benchmark's own process has it, the bare loops too.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What a benchmark was started with: `--NAME VALUE` and `--NAME`, after cargo's own `--bench`.
 #[derive(Debug, Default)]
 pub struct Arguments(BTreeMap<String, String>);

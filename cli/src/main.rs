@@ -24,6 +24,11 @@ use arguments::{Arguments, Verb};
 use clap::{CommandFactory as _, Parser as _};
 use stop::Stop;
 
+/// A server's many small and short allocations lie between the few that stay: with glibc's allocator they
+/// took nearly a fifth of the time that the gateway spends, growing as it ran.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {

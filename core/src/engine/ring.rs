@@ -69,7 +69,8 @@ mod tests {
                     }
                     Some(number) => prop_assert_eq!(ring.remove(number), model.remove(&number)),
                 }
-                prop_assert_eq!(ring.iter().collect::<Vec<_>>(), model.iter().map(|(n, v)| (*n, v)).collect::<Vec<_>>());
+                let kept: Vec<_> = model.iter().map(|(number, value)| (*number, value)).collect();
+                prop_assert_eq!(ring.iter().collect::<Vec<_>>(), kept);
                 prop_assert_eq!((ring.is_empty(), ring.next()), (model.is_empty(), next));
             }
         }
