@@ -18,8 +18,8 @@ use heed::{CommitOrAbort, Env, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTl
 
 use crate::blobs::{Blobs, create_dir, replace_file, sync_dir};
 use crate::{
-    Batch, Bytes, Check, CommitResult, Hash, Page, Scan, Store, StoreError, Table, Write, validate_group,
-    validate_key,
+    Batch, Bytes, Check, CommitResult, Hash, Page, Room, Scan, Store, StoreError, Table, Write,
+    validate_group, validate_key,
 };
 
 /// The on-disk format that this version reads and writes.
@@ -30,6 +30,8 @@ const NUMBERS: &str = "numbers";
 const BATCH: &[u8] = b"batch";
 const INCARNATION: &[u8] = b"incarnation";
 const VERSION_BYTES: usize = size_of::<u64>();
+/// Around the values of a group, at most in practice.
+const WRITE_BESIDES_BYTES: u64 = 4 << 20;
 
 type Rows = heed::Database<'static, Raw, Raw>;
 
@@ -125,6 +127,45 @@ impl Embedded {
         tables_error(what, &self.tables_dir, self.map_bytes_max, error)
     }
 
+    /// What the tables take, and what their file has that they do not: both bytes.
+    fn used(&self) -> Result<(u64, u64), StoreError> {
+        let fail = |error| self.error("read the tables", error);
+        let txn = self.env.read_txn().map_err(fail)?;
+        let (mut pages, mut page_bytes) = (0, 0);
+        for rows in self.tables.iter().chain([&self.numbers]) {
+            let stat = rows.stat(&txn).map_err(fail)?;
+            pages += (stat.branch_pages + stat.leaf_pages + stat.overflow_pages) as u64;
+            page_bytes = u64::from(stat.page_size);
+        }
+        let file = (self.env.info().last_page_number as u64 + 1) * page_bytes;
+        let used = pages * page_bytes;
+        Ok((used, file.saturating_sub(used)))
+    }
+
+    /// The file system's free bytes and all there are.
+    fn disk(&self) -> Result<(u64, u64), StoreError> {
+        let found = rustix::fs::statvfs(&self.tables_dir)
+            .map_err(|error| StoreError::io("ask for free space", &self.tables_dir, error.into()))?;
+        Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
+    }
+
+    /// LMDB calls a write that the disk had no room for the end of an I/O error, where a part of it fitted.
+    fn write_error(&self, error: heed::Error, bytes: usize) -> StoreError {
+        let error = self.error("write the tables", error);
+        let input_output = |error: &StoreError| match error {
+            StoreError::Io { source, .. } => {
+                source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+            }
+            _ => false,
+        };
+        // What is written besides the values: pages of the trees, each written anew.
+        let needed = bytes as u64 + WRITE_BESIDES_BYTES;
+        match self.disk() {
+            Ok((free, _)) if input_output(&error) && free < needed => StoreError::disk_full(&self.tables_dir),
+            _ => error,
+        }
+    }
+
     /// Takes a stored value apart into its version and what the caller put.
     fn decode<'v>(&self, table: Table, key: &[u8], stored: &'v [u8]) -> Result<(u64, &'v [u8]), StoreError> {
         if !table.versioned() {
@@ -173,8 +214,8 @@ impl Store for Embedded {
     }
 
     fn commit(&self, group: &[Batch]) -> Result<Vec<CommitResult>, StoreError> {
-        validate_group(group)?;
-        let fail = |error| self.error("write the tables", error);
+        let bytes = validate_group(group)?;
+        let fail = |error| self.write_error(error, bytes);
         // Whatever fails from here on drops the transaction, which undoes all of it.
         let mut txn = self.env.write_txn().map_err(fail)?;
         let last = self.number(&txn, BATCH)?;
@@ -238,6 +279,18 @@ impl Store for Embedded {
         let fail = |error| self.error("read the tables", error);
         let txn = self.env.read_txn().map_err(fail)?;
         self.rows(table).len(&txn).map_err(fail)
+    }
+
+    fn room(&self) -> Result<Room, StoreError> {
+        let (used, unused) = self.used()?;
+        let (free, total) = self.disk()?;
+        let map = self.map_bytes_max as u64;
+        // Pages of the file that hold nothing any more are written again before it grows.
+        let disk =
+            Room { of: self.tables_dir.display().to_string(), free_bytes: free + unused, total_bytes: total };
+        let of = format!("the tables in {} (map_bytes_max)", self.tables_dir.display());
+        let map = Room { of, free_bytes: map.saturating_sub(used), total_bytes: map };
+        Ok(if map.free_bytes < disk.free_bytes { map } else { disk })
     }
 
     fn put_blob(&self, tenant: u32, bytes: &[u8]) -> Result<Hash, StoreError> {

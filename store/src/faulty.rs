@@ -1,11 +1,11 @@
 //! Failure injection: a store that fails when it is told to, exactly then, without clocks or chance.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::{Batch, Bytes, CommitResult, Hash, Page, Scan, Store, StoreError, Table};
+use crate::{Batch, Bytes, CommitResult, Hash, Page, Room, Scan, Store, StoreError, Table};
 
 /// A store around another; it does what the inner one does until a fault is set.
 pub struct Faulty<S> {
@@ -19,7 +19,16 @@ struct Faults {
     before: bool,
     after: bool,
     full: bool,
-    damaged: BTreeSet<(Table, Vec<u8>)>,
+    room: Option<Room>,
+    damaged: BTreeMap<(Table, Vec<u8>), Damage>,
+}
+
+/// What is wrong with a value that is read.
+#[derive(Clone, Copy)]
+enum Damage {
+    Inverted,
+    Short,
+    Unreadable,
 }
 
 /// A commit that is held back; dropping it releases the commit too.
@@ -115,10 +124,31 @@ impl<S: Store> Faulty<S> {
         self.faults().full = full;
     }
 
+    /// What [`Store::room`] answers; `None` for what the inner store says.
+    pub fn set_room(&self, room: Option<Room>) {
+        self.faults().room = room;
+    }
+
     /// From now on this key's value, if there is one, is read with its last byte inverted (an empty one as
     /// the byte 0xff).
     pub fn damage(&self, table: Table, key: &[u8]) {
-        self.faults().damaged.insert((table, key.to_vec()));
+        self.faults().damaged.insert((table, key.to_vec()), Damage::Inverted);
+    }
+
+    /// From now on this key's value, if there is one, is read without its last byte, as after a write that
+    /// was cut short.
+    pub fn shorten(&self, table: Table, key: &[u8]) {
+        self.faults().damaged.insert((table, key.to_vec()), Damage::Short);
+    }
+
+    /// From now on a look-up of this key answers [`StoreError::Io`]; scans see the value.
+    pub fn make_unreadable(&self, table: Table, key: &[u8]) {
+        self.faults().damaged.insert((table, key.to_vec()), Damage::Unreadable);
+    }
+
+    /// The value of this key is read as it was put again.
+    pub fn repair(&self, table: Table, key: &[u8]) {
+        self.faults().damaged.remove(&(table, key.to_vec()));
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -126,13 +156,20 @@ impl<S: Store> Faulty<S> {
     }
 
     fn read(&self, table: Table, key: &[u8], value: Bytes) -> Bytes {
-        if !self.faults().damaged.contains(&(table, key.to_vec())) {
-            return value;
-        }
+        let damage = match self.damage_of(table, key) {
+            None | Some(Damage::Unreadable) => return value,
+            Some(damage) => damage,
+        };
         let mut damaged = value.to_vec();
         let last = damaged.pop().unwrap_or(0);
-        damaged.push(!last);
+        if matches!(damage, Damage::Inverted) {
+            damaged.push(!last);
+        }
         damaged.into()
+    }
+
+    fn damage_of(&self, table: Table, key: &[u8]) -> Option<Damage> {
+        self.faults().damaged.get(&(table, key.to_vec())).copied()
     }
 
     fn check_room(&self) -> Result<(), StoreError> {
@@ -163,6 +200,10 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn get_versioned(&self, table: Table, key: &[u8]) -> Result<Option<(u64, Bytes)>, StoreError> {
+        if matches!(self.damage_of(table, key), Some(Damage::Unreadable)) {
+            let error = io::Error::other("injected failure");
+            return Err(StoreError::io("read the tables", Path::new("(injected)"), error));
+        }
         let found = self.inner.get_versioned(table, key)?;
         Ok(found.map(|(version, value)| (version, self.read(table, key, value))))
     }
@@ -177,6 +218,11 @@ impl<S: Store> Store for Faulty<S> {
 
     fn count(&self, table: Table) -> Result<u64, StoreError> {
         self.inner.count(table)
+    }
+
+    fn room(&self) -> Result<Room, StoreError> {
+        let set = self.faults().room.clone();
+        set.map_or_else(|| self.inner.room(), Ok)
     }
 
     fn put_blob(&self, tenant: u32, bytes: &[u8]) -> Result<Hash, StoreError> {

@@ -258,6 +258,17 @@ impl fmt::Debug for Hash {
     }
 }
 
+/// How much more can be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Of what, for people.
+    pub of: String,
+    /// Bytes that are free there.
+    pub free_bytes: u64,
+    /// Bytes that there are, free or not.
+    pub total_bytes: u64,
+}
+
 /// The durable state of one lane. The module's documentation says what every backend promises.
 pub trait Store: Send + Sync {
     /// How often this store has been opened, from 1: no two openings have the same number.
@@ -297,6 +308,14 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Damaged`], [`StoreError::Io`].
     fn count(&self, table: Table) -> Result<u64, StoreError>;
 
+    /// How much more can be stored, where that is least. Without bounds unless the backend says otherwise.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], [`StoreError::Damaged`].
+    fn room(&self) -> Result<Room, StoreError> {
+        Ok(Room { of: "memory".to_owned(), free_bytes: u64::MAX, total_bytes: u64::MAX })
+    }
+
     /// Stores a tenant's bytes durably under their hash. Putting the same bytes again does nothing but make
     /// sure of them.
     ///
@@ -326,8 +345,8 @@ pub trait Store: Send + Sync {
     -> Result<Vec<Hash>, StoreError>;
 }
 
-/// Refuses what no backend accepts, before anything is written.
-fn validate_group(group: &[Batch]) -> Result<(), StoreError> {
+/// Refuses what no backend accepts, before anything is written; otherwise says how many bytes it is.
+fn validate_group(group: &[Batch]) -> Result<usize, StoreError> {
     let mut group_bytes = 0;
     for batch in group {
         for check in &batch.checks {
@@ -339,7 +358,8 @@ fn validate_group(group: &[Batch]) -> Result<(), StoreError> {
             group_bytes += validate_write(write)?;
         }
     }
-    limit("a group's keys and values, in bytes", GROUP_BYTES_MAX, group_bytes)
+    limit("a group's keys and values, in bytes", GROUP_BYTES_MAX, group_bytes)?;
+    Ok(group_bytes)
 }
 
 /// Refuses a write that no backend accepts; otherwise says how many bytes it counts for.

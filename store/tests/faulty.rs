@@ -59,3 +59,15 @@ fn a_damaged_record_reads_as_other_bytes() {
     assert_eq!(store.get(Table::Events, b"b").unwrap().unwrap(), &b"value"[..]);
     assert_eq!(store.inner().get(Table::Events, b"a").unwrap().unwrap(), &b"value"[..]);
 }
+
+#[test]
+fn a_short_record_lacks_its_end_and_an_unreadable_one_is_an_error_until_it_is_repaired() {
+    let store = Faulty::new(Memory::new());
+    store.commit(&[one(b"a"), one(b"b")].concat()).unwrap();
+    store.shorten(Table::Events, b"a");
+    store.make_unreadable(Table::Events, b"b");
+    assert_eq!(store.get(Table::Events, b"a").unwrap().unwrap(), &b"valu"[..]);
+    assert!(matches!(store.get(Table::Events, b"b"), Err(StoreError::Io { .. })));
+    store.repair(Table::Events, b"b");
+    assert_eq!(store.get(Table::Events, b"b").unwrap().unwrap(), &b"value"[..]);
+}
