@@ -130,9 +130,12 @@ fn platform(own: shape::Limits) -> PlatformLimits {
         waiting_events_max: own.waiting_events_max.map_or(or.waiting_events_max, |c| c.0),
         waiting_calls_max: own.waiting_calls_max.map_or(or.waiting_calls_max, |c| c.0),
         call_wait_max: own.call_wait_max.map_or(or.call_wait_max, |d| d.0),
+        commit_wait_max: own.commit_wait_max.map_or(or.commit_wait_max, |d| d.0),
         result_retention: own.result_retention.map_or(or.result_retention, |d| d.0),
-        // Above 255 the check of the model could not say so: it is as many as there can be.
+        // Above 255 the check of the model could not say so: these are as many as there can be.
         conflicts_max: own.conflicts_max.map_or(or.conflicts_max, |c| u8::try_from(c.0).unwrap_or(u8::MAX)),
+        crashes_max: own.crashes_max.map_or(or.crashes_max, |c| u8::try_from(c.0).unwrap_or(u8::MAX)),
+        traced_events_max: own.traced_events_max.map_or(or.traced_events_max, |c| c.0),
         invocation: own.invocation.map(invocation).unwrap_or_default(),
     }
 }

@@ -108,10 +108,18 @@ table! {
         waiting_calls_max = "waiting_calls_max": Option<Count>,
         /// How long a call waits for a slot before it is refused. Default 5s.
         call_wait_max = "call_wait_max": Option<Duration>,
+        /// How long the store may take over a commit; past it no work is taken until it answers. 100ms or more.
+        /// Default 10s.
+        commit_wait_max = "commit_wait_max": Option<Duration>,
         /// How long results and idempotency keys are remembered. Default 24h.
         result_retention = "result_retention": Option<Duration>,
         /// Runs that stale reads may cost before they count as a failure; 0 to 255. Default 16.
         conflicts_max = "conflicts_max": Option<Small>,
+        /// Ends of the process, in a row, during an event's runs, after which it goes to the dead letters; 2 to
+        /// 255. Default 3.
+        crashes_max = "crashes_max": Option<Small>,
+        /// Events that traces are kept of, in memory. Default 100,000.
+        traced_events_max = "traced_events_max": Option<Count>,
         /// Bounds on what one invocation may do.
         invocation = "invocation": Option<Invocation>,
     }

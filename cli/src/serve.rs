@@ -22,6 +22,9 @@ use crate::{
     stop::{Stop, print, print_json},
 };
 
+/// What an end at once may take.
+const CLOSE_AT_ONCE_MAX: Duration = Duration::from_secs(2);
+
 /// What a running server is started with.
 #[derive(Debug)]
 pub struct Wanted<'a> {
@@ -75,6 +78,7 @@ pub async fn run(serve: Serve, format: Format) -> Result<(), Stop> {
     announce(&running, format)?;
     signals.next().await;
     tracing::info!("draining; a second signal ends it at once");
+    let platform = running.platform.clone();
     tokio::select! {
         whole = running.drain() => {
             if !whole {
@@ -83,9 +87,22 @@ pub async fn run(serve: Serve, format: Format) -> Result<(), Stop> {
             Ok(())
         }
         () = signals.next() => {
+            close_at_once(platform).await;
             Err(Stop::failed("ended at once; unfinished work goes on after the next start"))
         },
     }
+}
+
+/// What runs returns to its queue, so that the next start does not take this end for a crash. A store that
+/// does not answer is not waited for.
+async fn close_at_once(platform: Arc<Platform>) {
+    let (closed, heard) = tokio::sync::oneshot::channel();
+    // A thread that nobody waits for at the end, unlike the runtime's.
+    std::thread::spawn(move || {
+        platform.close();
+        let _ = closed.send(());
+    });
+    let _ = tokio::time::timeout(CLOSE_AT_ONCE_MAX, heard).await;
 }
 
 fn announce(running: &Running, format: Format) -> Result<(), Stop> {

@@ -13,10 +13,12 @@
 //! - `accept`: what arrives, and idempotency keys.
 //! - `run`: starting what the scheduler picks, deadlines.
 //! - `settle`: outcomes, retries, dead letters, emitted events.
+//! - `crash`: runs that were cut off, and events that may have ended the process.
 //! - `fair`: who runs next. - `report`: what can be asked of the engine.
 
 mod accept;
 mod audit;
+mod crash;
 mod fair;
 mod gate;
 mod ids;
@@ -67,6 +69,9 @@ pub struct Settings {
     pub lane: u64,
     /// How often the lane has been opened; counted durably by the store.
     pub incarnation: u64,
+    /// The least incarnation that is this process's own: a run that one before it began was cut off by the
+    /// end of its process, one that a later one began by a commit that failed.
+    pub process: u64,
     /// Salts the jitter of retries.
     pub seed: u64,
 }
@@ -112,6 +117,11 @@ pub struct Engine {
     recent_of: BTreeMap<EventId, u64>,
     /// While opening: events whose queue is gone.
     orphans: BTreeMap<Ix<Event>, Name>,
+    /// While opening: events whose run was cut off, and whether by the end of the process.
+    cut_off: BTreeMap<Ix<Event>, bool>,
+    suspects: crash::Suspects,
+    /// While opening: it is to take no new work.
+    drain_at_open: bool,
     /// Dead letters whose removal is being committed.
     discarding: BTreeSet<Seq>,
     totals: Totals,
@@ -176,6 +186,7 @@ struct Event {
     attempt: u16,
     notes: u16,
     conflicts: u8,
+    crashes: u8,
     remember: bool,
     state: State,
     accepted: Time,
@@ -192,6 +203,8 @@ enum State {
     Delayed,
     /// In its flow.
     Ready,
+    /// A suspect whose turn has come while another has not ended.
+    Held,
     /// In an invocation.
     Running(Ix<Entry<InvocationId, Running>>),
     /// Its outcome is being committed.
@@ -287,8 +300,12 @@ enum Fate {
     Told {
         failure: Failure,
     },
-    /// Its turn did not come; no attempt is spent.
+    /// Its turn did not come, or it was cut off; no attempt is spent.
     Again,
+    /// The process ended while it ran; no attempt is spent.
+    Crashed {
+        failure: Failure,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -355,6 +372,9 @@ impl Engine {
             recent: VecDeque::new(),
             recent_of: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            cut_off: BTreeMap::new(),
+            suspects: crash::Suspects::default(),
+            drain_at_open: false,
             discarding: BTreeSet::new(),
             totals: Totals::default(),
             application,
@@ -386,6 +406,7 @@ impl Engine {
             Input::Redrive(caller, seq, dead) => self.redrive(caller, seq, *dead, effects),
             Input::Discard(caller, seq, dead) => self.discard(caller, seq, &dead, effects),
             Input::Drain => self.drain(effects),
+            Input::Close => self.close(effects),
             Input::Tick => {}
         }
         self.fire_timers(effects);
@@ -496,6 +517,8 @@ impl Engine {
             queue: self.queues[e.queue].name.clone(),
             body_bytes: e.body_bytes,
             attempt: e.attempt,
+            running: matches!(e.state, State::Running(_)).then_some(self.settings.incarnation),
+            crashes: e.crashes,
             conflicts: e.conflicts,
             notes: e.notes,
             accepted: e.accepted,

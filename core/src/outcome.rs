@@ -119,11 +119,13 @@ pub enum FailureKind {
     HopLimit,
     /// Its queue is no longer declared.
     NoQueue,
+    /// The platform's process ended while it ran.
+    Crashed,
 }
 
 impl FailureKind {
     /// Every kind, in the order of the codes.
-    pub const ALL: [FailureKind; 13] = [
+    pub const ALL: [FailureKind; 14] = [
         FailureKind::Retry,
         FailureKind::Permanent,
         FailureKind::Trap,
@@ -137,6 +139,7 @@ impl FailureKind {
         FailureKind::Conflict,
         FailureKind::HopLimit,
         FailureKind::NoQueue,
+        FailureKind::Crashed,
     ];
 
     /// The stable code, e.g. `FE2003`; `docs/errors/` has a page for each.
@@ -155,6 +158,7 @@ impl FailureKind {
             FailureKind::Conflict => "FE2011",
             FailureKind::HopLimit => "FE2012",
             FailureKind::NoQueue => "FE2013",
+            FailureKind::Crashed => "FE2014",
         }
     }
 

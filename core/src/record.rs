@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{Body, Envelope, EventId, Failure, Fingerprint, KvKey, Name, Seq, TenantId, Time};
 
 /// The format of the values below. Readers accept this one only; a new one comes with a migration.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// What one outcome may write, bytes: well within what any store takes in one transaction.
 pub const OUTCOME_BYTES_MAX: u64 = 32 << 20;
@@ -56,8 +56,12 @@ pub struct Waiting {
     pub queue: Name,
     /// Its body, bytes.
     pub body_bytes: u32,
-    /// Runs begun.
+    /// Runs begun, those not counted that something else than the function cut off.
     pub attempt: u16,
+    /// The engine, by its incarnation, that began a run which has not ended.
+    pub running: Option<u64>,
+    /// How often in a row the process ended while it ran.
+    pub crashes: u8,
     /// Runs that a stale read made void, since the last that was not.
     pub conflicts: u8,
     /// Failed runs noted in its history, those before a redrive too.

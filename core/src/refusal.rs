@@ -55,6 +55,8 @@ pub enum Refusal {
     },
     /// No new work is taken: the platform drains or recovers.
     Unavailable,
+    /// No new work is taken: the store has no room.
+    StoreFull,
 }
 
 impl Refusal {
@@ -71,6 +73,7 @@ impl Refusal {
             Refusal::NoTenant => "FE1008",
             Refusal::Invalid { .. } => "FE1009",
             Refusal::Unavailable => "FE1010",
+            Refusal::StoreFull => "FE1011",
         }
     }
 
@@ -85,6 +88,7 @@ impl Refusal {
             Refusal::NoTenant => 403,
             Refusal::Invalid { .. } => 400,
             Refusal::Unavailable => 503,
+            Refusal::StoreFull => 507,
         }
     }
 
@@ -93,6 +97,7 @@ impl Refusal {
         match self {
             Refusal::Throttled { retry_after, .. } => Some(*retry_after),
             Refusal::Waiting { .. } | Refusal::Unavailable | Refusal::KeyInFlight => Some(Span::from_secs(1)),
+            Refusal::StoreFull => Some(Span::from_secs(5)),
             _ => None,
         }
     }
@@ -127,6 +132,9 @@ impl fmt::Display for Refusal {
             Refusal::NoTenant => f.write_str("there is no such tenant, or it is disabled"),
             Refusal::Invalid { message } => f.write_str(message),
             Refusal::Unavailable => f.write_str("no new work is taken now: the platform drains or recovers"),
+            Refusal::StoreFull => {
+                f.write_str("no new work is taken now: the store has no room; free some, and try again")
+            }
         }
     }
 }

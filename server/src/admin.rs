@@ -185,7 +185,7 @@ async fn healthz() -> &'static str {
 async fn readyz(State(platform): Shared) -> (StatusCode, Json<Ready>) {
     let reason = platform.not_ready();
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready: reason.is_none(), reason }))
+    (status, Json(Ready { ready: reason.is_none(), reason, damaged_records: platform.damaged_records() }))
 }
 
 async fn metrics(State(platform): Shared) -> Response {

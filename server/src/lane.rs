@@ -6,11 +6,12 @@
 //!
 //! - `writer`: the one thread that commits, in groups, in the order of the engine's batch numbers.
 //! - `reopen`: makes an engine from the store: at the start, and after a commit that failed.
-//! - `clock`: the lane's time. `bounds`: what is refused because no store could take it.
+//! - `health`: whether work is taken, and why not. `clock`: the lane's time. `bounds`: what is refused because no store could take it.
 //! - `wire`: how an HTTP request or response is an event's body.
 
 mod bounds;
 mod clock;
+mod health;
 mod reopen;
 pub(crate) mod wire;
 mod writer;
@@ -20,7 +21,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -41,6 +42,7 @@ use http::{Request, Response};
 use tokio::sync::{Notify, oneshot};
 
 use clock::Clock;
+use health::{Down, Health};
 
 use crate::{
     executor::{Executor, Job},
@@ -90,7 +92,9 @@ pub(crate) struct Lane {
     commits: Mutex<Option<mpsc::Sender<(u64, Commit)>>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     alarm: Arc<Alarm>,
-    down: Mutex<Option<String>>,
+    health: Health,
+    /// No new work is taken from outside, by whatever engine there is.
+    draining: AtomicBool,
 }
 
 impl fmt::Debug for Lane {
@@ -142,7 +146,8 @@ impl Lane {
             commits: Mutex::new(Some(send)),
             writer: Mutex::new(None),
             alarm: Arc::new(Alarm { at: AtomicU64::new(u64::MAX), changed: Notify::new() }),
-            down: Mutex::new(Some("opening".into())),
+            health: Health::new(),
+            draining: AtomicBool::new(false),
         });
         lane.reopen()?;
         let weak = Arc::downgrade(&lane);
@@ -155,7 +160,12 @@ impl Lane {
 
     /// Why no work is taken, if so.
     pub(crate) fn down(&self) -> Option<String> {
-        locked(&self.down).clone()
+        self.health.reason()
+    }
+
+    /// How many records could not be read when the lane was opened.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.health.damaged()
     }
 
     /// Asks the engine something. `None` while there is none.
@@ -260,7 +270,7 @@ impl Lane {
                 | Input::Discard(caller, ..) => caller,
                 _ => continue,
             };
-            self.answer(caller, Answer::Refused(Refusal::Unavailable));
+            self.answer(caller, self.refused().answer);
         }
     }
 
@@ -269,7 +279,7 @@ impl Lane {
         let callers = std::mem::take(&mut *locked(&self.callers));
         for caller in callers.into_values() {
             // Whoever has gone is not told.
-            drop(caller.answer.send(unavailable()));
+            drop(caller.answer.send(self.refused()));
         }
     }
 
@@ -309,7 +319,7 @@ impl Lane {
         function: Name,
         request: Request<Bytes>,
     ) -> Answered {
-        let (caller, answer) = self.caller(Some(request));
+        let Some((caller, answer)) = self.caller(Some(request)) else { return self.refused() };
         let mut gone = Gone { lane: self, caller, heard: false };
         self.step_call(flyball_core::Call { caller, tenant, function, key: None });
         let answered = self.hear(answer).await;
@@ -330,10 +340,10 @@ impl Lane {
             return refused;
         }
         for _ in 0..LOOK_AGAIN_MAX {
-            let Some(keyed) = self.look_up(tenant, &inbox, key) else { return unavailable() };
+            let Some(keyed) = self.look_up(tenant, &inbox, key) else { return self.refused() };
             let StoredRequest { attributes, body } = stored.clone();
             let call = flyball_core::KeyedCall { keyed, attributes, body };
-            let (caller, answer) = self.caller(None);
+            let Some((caller, answer)) = self.caller(None) else { return self.refused() };
             let key = Some(Box::new(call));
             self.step(Input::Call(flyball_core::Call { caller, tenant, function: function.clone(), key }));
             let answered = self.hear(answer).await;
@@ -358,10 +368,10 @@ impl Lane {
                 };
                 event.key = self.look_up(event.tenant, &target, key);
                 if event.key.is_none() {
-                    return unavailable();
+                    return self.refused();
                 }
             }
-            let (caller, answer) = self.caller(None);
+            let Some((caller, answer)) = self.caller(None) else { return self.refused() };
             event.caller = caller;
             self.step(Input::Send(event.clone()));
             let answered = self.hear(answer).await;
@@ -384,19 +394,53 @@ impl Lane {
 
     /// An input that a caller waits for.
     pub(crate) async fn operate(self: &Arc<Self>, input: impl FnOnce(CallerId) -> Input) -> Answer {
-        let (caller, answer) = self.caller(None);
+        let Some((caller, answer)) = self.operator() else { return self.refused().answer };
         self.step(input(caller));
         self.hear(answer).await.answer
     }
 
-    fn caller(&self, request: Option<Request<Bytes>>) -> (CallerId, oneshot::Receiver<Answered>) {
+    /// A new caller; `None` while no work is taken.
+    fn caller(&self, request: Option<Request<Bytes>>) -> Option<(CallerId, oneshot::Receiver<Answered>)> {
+        if self.health.refusal().is_some() {
+            return None;
+        }
+        Some(self.admit(request))
+    }
+
+    /// An operator is let in where there is no room too: what is thrown away makes some.
+    fn operator(&self) -> Option<(CallerId, oneshot::Receiver<Answered>)> {
+        let refusal = self.health.refusal();
+        refusal.is_none_or(|refusal| refusal == Refusal::StoreFull).then(|| self.admit(None))
+    }
+
+    fn admit(&self, request: Option<Request<Bytes>>) -> (CallerId, oneshot::Receiver<Answered>) {
         let caller = CallerId(self.next_caller.fetch_add(1, Ordering::Relaxed));
         let (answer, receive) = oneshot::channel();
-        // While there is no engine nobody would answer.
-        if self.down().is_none() {
-            locked(&self.callers).insert(caller, Caller { answer, request, response: None });
-        }
+        locked(&self.callers).insert(caller, Caller { answer, request, response: None });
         (caller, receive)
+    }
+
+    /// What callers are told while no work is taken.
+    fn refused(&self) -> Answered {
+        let refusal = self.health.refusal().unwrap_or(Refusal::Unavailable);
+        Answered { answer: Answer::Refused(refusal), response: None }
+    }
+
+    /// Looks whether the store has room.
+    fn watch_room(&self) {
+        match self.store.room() {
+            Ok(room) => self.health.room(&room),
+            Err(error) => tracing::warn!(%error, "the store does not say how much room it has"),
+        }
+    }
+
+    /// Notices a commit that takes too long: nobody waits for its end.
+    fn watch_commit(&self) {
+        let max = Duration::from_micros(self.application.limits.commit_wait_max.0);
+        if self.health.stalls(max) {
+            tracing::error!(?max, "the store does not answer a commit; no work is taken until it does");
+            self.disappoint_all();
+        }
     }
 
     async fn hear(&self, answer: oneshot::Receiver<Answered>) -> Answered {
@@ -452,11 +496,11 @@ impl Lane {
             Work::Call { caller, .. } => Some(*caller),
             Work::Events(_) => None,
         };
-        let input = match work {
+        let (input, unreadable) = match work {
             Work::Call { caller, id, accepted } => {
-                self.call_input(&function, tenant, caller, id, accepted)?
+                (self.call_input(&function, tenant, caller, id, accepted)?, Vec::new())
             }
-            Work::Events(events) => self.events_input(&function, &events)?,
+            Work::Events(events) => self.events_input(&function, tenant, &events)?,
         };
         let http = matches!(input, flyball_host::Input::Http(_));
         let lane = Arc::clone(self);
@@ -470,7 +514,15 @@ impl Lane {
             response_bytes_max: self.application.limits.request_bytes_max,
             backend: self.backend.clone(),
             first_slice,
-            done: Box::new(move |finished| lane.ended(generation, invocation, caller, http, finished)),
+            done: Box::new(move |mut finished| {
+                // They have their places among the others again.
+                for (index, failure) in unreadable {
+                    let result = flyball_core::EventResult { verdict: Err(failure), emits: Vec::new() };
+                    let results = &mut finished.outcome.results;
+                    results.insert(index.min(results.len()), result);
+                }
+                lane.ended(generation, invocation, caller, http, finished);
+            }),
         });
         Ok(())
     }
@@ -503,19 +555,25 @@ impl Lane {
         Ok(flyball_host::Input::Http(Box::new(HttpCall { envelope, request, https: false })))
     }
 
-    fn events_input(&self, function: &Name, events: &[StartedEvent]) -> Result<flyball_host::Input, Failure> {
+    /// What a run of these events is given, and those that can't be read, by their place: they fail alone.
+    fn events_input(
+        &self,
+        function: &Name,
+        tenant: TenantId,
+        events: &[StartedEvent],
+    ) -> Result<(flyball_host::Input, Vec<(usize, Failure)>), Failure> {
         let inbox = Name::inbox_of(function);
         let mut deliveries = Vec::with_capacity(events.len());
-        for event in events {
-            let key = record::key_of(event.seq);
-            let read = |table| match self.store.get(table, &key) {
-                Ok(Some(bytes)) => Ok(bytes),
-                Ok(None) => Err(unreadable(event.id, "it is not in the store")),
-                Err(error) => Err(unreadable(event.id, &error.to_string())),
+        let mut failures = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            let (envelope, body) = match self.read_event(tenant, event) {
+                Ok(read) => read,
+                Err(failure) => {
+                    tracing::error!(event = %event.id, %failure, "an event can't be read");
+                    failures.push((index, failure));
+                    continue;
+                }
             };
-            let envelope: Envelope = record::decode(&read(Table::Events)?)
-                .map_err(|error| unreadable(event.id, &error.to_string()))?;
-            let body = read(Table::Bodies)?;
             // Only what was sent to the inbox itself is a request: an event that says so of itself is not.
             if events.len() == 1
                 && envelope.target == inbox
@@ -523,12 +581,30 @@ impl Lane {
             {
                 let request = request.map_err(|error| unreadable(event.id, &error))?;
                 let call = HttpCall { envelope, request, https: false };
-                return Ok(flyball_host::Input::Http(Box::new(call)));
+                return Ok((flyball_host::Input::Http(Box::new(call)), failures));
             }
             let body = flyball_core::Body::from(&body[..]);
             deliveries.push(Delivery { envelope, body, attempt: u32::from(event.attempt) });
         }
-        Ok(flyball_host::Input::Events(deliveries))
+        match (deliveries.is_empty(), failures.first()) {
+            (true, Some((_, failure))) => Err(failure.clone()),
+            _ => Ok((flyball_host::Input::Events(deliveries), failures)),
+        }
+    }
+
+    fn read_event(&self, tenant: TenantId, event: &StartedEvent) -> Result<(Envelope, Bytes), Failure> {
+        let key = record::key_of(event.seq);
+        let read = |table| match self.store.get(table, &key) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(unreadable(event.id, "it is not in the store")),
+            Err(error) => Err(unreadable(event.id, &error.to_string())),
+        };
+        let envelope: Envelope = record::decode(&read(Table::Events)?)
+            .map_err(|error| unreadable(event.id, &error.to_string()))?;
+        if (envelope.id, envelope.tenant) != (event.id, tenant) {
+            return Err(unreadable(event.id, "its envelope is another event's or tenant's"));
+        }
+        Ok((envelope, read(Table::Bodies)?))
     }
 
     /// An executor is done with a run.
@@ -568,6 +644,7 @@ impl Lane {
 
     /// No new work; resolves when nothing runs any more, or after `grace`. Answers whether all had ended.
     pub(crate) async fn drain(self: &Arc<Self>, grace: Duration) -> bool {
+        self.draining.store(true, Ordering::SeqCst);
         self.step(Input::Drain);
         let idle = || self.ask(Engine::is_idle).unwrap_or(true);
         let end = Instant::now() + grace;
@@ -577,15 +654,24 @@ impl Lane {
         idle()
     }
 
-    /// Ends the writer, after what it was given is durable.
-    pub(crate) fn close(&self) {
-        *locked(&self.down) = Some("closed".into());
+    /// What still runs returns to its queue; then the writer ends, after what it was given is durable. Waits
+    /// for a store that does not answer as long as `commit_wait_max`, twice.
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.health.down(Down::Closed);
+        self.step(Input::Close);
+        let wait = Duration::from_micros(self.application.limits.commit_wait_max.0);
+        poll(wait, || self.ask(Engine::is_idle).unwrap_or(true));
         locked(&self.commits).take();
         self.executor.close();
         if let Some(writer) = locked(&self.writer).take()
             && writer.thread().id() != std::thread::current().id()
         {
-            drop(writer.join());
+            if poll(wait, || writer.is_finished()) {
+                drop(writer.join());
+            } else {
+                tracing::error!("the store does not answer; what it was given last may not be durable");
+            }
         }
         self.disappoint_all();
         self.alarm.changed.notify_one();
@@ -654,6 +740,18 @@ fn failed(failure: &Failure, events: usize) -> Outcome {
     Outcome { results: vec![result; events], reads: Vec::new(), writes: Vec::new(), usage: Usage::default() }
 }
 
+/// Looks again and again until it is so, for this time at most. Answers whether it is. Blocks.
+fn poll(wait: Duration, so: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + wait;
+    while !so() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
+}
+
 /// The wall clock as the engine's time.
 pub(crate) fn wall_clock() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -668,11 +766,18 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Steps with [`Input::Tick`] when the engine's next deadline is reached.
 async fn timer(lane: std::sync::Weak<Lane>, alarm: Arc<Alarm>) {
+    let mut looked = Instant::now();
     loop {
         // Before the engine is asked, so that whoever makes the deadline nearer from here on says so.
         alarm.at.store(u64::MAX, Ordering::SeqCst);
         let left = {
             let Some(lane) = lane.upgrade() else { return };
+            lane.watch_commit();
+            if looked.elapsed() >= ALARM_MAX {
+                looked = Instant::now();
+                let lane = lane.clone();
+                drop(tokio::task::spawn_blocking(move || lane.watch_room()));
+            }
             let deadline = lane.ask(Engine::next_deadline).flatten();
             let left = deadline.map_or(ALARM_MAX, |at| Duration::from_micros(at.since(lane.now()).0));
             if left.is_zero() {

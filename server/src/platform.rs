@@ -179,6 +179,8 @@ pub struct Platform {
     tenants: Arc<Tenants>,
     telemetry: Arc<Telemetry>,
     draining: Mutex<bool>,
+    /// Held by whoever moves dead letters.
+    dead: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Platform {
@@ -226,7 +228,7 @@ impl Platform {
         executor: Arc<dyn Executor>,
         io: &tokio::runtime::Handle,
     ) -> Result<Arc<Platform>, OpenError> {
-        let telemetry = Arc::new(Telemetry::new());
+        let telemetry = Arc::new(Telemetry::new(application.limits.traced_events_max));
         let tenants = Arc::new(Tenants::open(application.clone(), store.clone())?);
         let backend = Arc::new(StoreBackend {
             store: store.clone(),
@@ -242,7 +244,14 @@ impl Platform {
             backend,
         };
         let lane = Lane::open(parts, io).map_err(|error| OpenError::Restore(error.to_string()))?;
-        let platform = Platform { application, lane, tenants, telemetry, draining: Mutex::new(false) };
+        let platform = Platform {
+            application,
+            lane,
+            tenants,
+            telemetry,
+            draining: Mutex::new(false),
+            dead: tokio::sync::Mutex::default(),
+        };
         Ok(Arc::new(platform))
     }
 
@@ -262,6 +271,12 @@ impl Platform {
             return Some("draining".into());
         }
         self.lane.down()
+    }
+
+    /// How many records could not be read when the store was opened. They are left where they are; the log
+    /// names them.
+    pub fn damaged_records(&self) -> u64 {
+        self.lane.damaged()
     }
 
     /// Calls a function and waits for its response. Dropping the future abandons the call: one that waits
@@ -407,6 +422,7 @@ impl Platform {
     pub fn metrics(&self) -> String {
         let mut page = Exposition::default();
         page.counts(&self.counts());
+        page.damaged(self.damaged_records());
         self.telemetry.figures(|figures| page.figures(figures));
         page.limits(&self.limits(50));
         page.finish()
@@ -470,7 +486,8 @@ impl Platform {
         self.lane.drain(grace).await
     }
 
-    /// Makes what was committed and the time durable, and lets go of the store. Blocks.
+    /// What still runs returns to its queue; what was committed and the time become durable; the store is let
+    /// go of. Blocks.
     pub fn close(&self) {
         self.lane.close();
         if let Err(error) = self.lane.save_now() {

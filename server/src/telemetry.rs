@@ -94,7 +94,7 @@ pub struct Figures {
 }
 
 /// See the module's text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Telemetry {
     figures: Mutex<Figures>,
     journal: Mutex<Journal>,
@@ -102,9 +102,13 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// With nothing counted.
-    pub fn new() -> Telemetry {
-        Telemetry::default()
+    /// With nothing counted. Traces are of the last `traced_events_max` events.
+    pub fn new(traced_events_max: u32) -> Telemetry {
+        Telemetry {
+            figures: Mutex::default(),
+            journal: Mutex::new(Journal::new(traced_events_max)),
+            logs: Mutex::default(),
+        }
     }
 
     /// Hears of what has happened.

@@ -7,6 +7,8 @@
     reason = "tests: a failure here is the test's failure"
 )]
 
+mod rig;
+
 use std::{
     path::Path,
     sync::{Arc, Mutex},
@@ -15,18 +17,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use flyball_core::{
-    Attributes, Body, EventId, Failure, FailureKind, Name, Refusal, Span, TenantId, Usage,
-    invocation::{GuestCall, Reply, Step},
-};
-use flyball_host::{Finished, Input};
-use flyball_server::{
-    executor::{Executor, Job},
-    platform::{CallAnswer, DeadFilter, EventResult, NewEvent, Platform, SendAnswer},
-};
-use flyball_store::{Store, embedded, faulty::Faulty, memory::Memory};
-use http::{Request, Response};
-use tokio::sync::mpsc;
+use flyball_core::{Body, Failure, FailureKind, Name, Refusal, Span, invocation::GuestCall};
+use flyball_server::platform::{CallAnswer, DeadFilter, SendAnswer};
+use flyball_store::{embedded, faulty::Faulty, memory::Memory};
+use http::Request;
+use rig::{Rig, end, event, name, set, texts, until};
 
 const APPLICATION: &str = r#"
 [application]
@@ -73,119 +68,9 @@ retry = { base = "20ms", max = "20ms" }
 subscribers = [{ queue = "one" }, { queue = "two" }, { queue = "three" }]
 "#;
 
-/// Hands every run to the test.
-struct Hand(mpsc::UnboundedSender<Job>);
-
-impl Executor for Hand {
-    fn start(&self, job: Job) {
-        // A test that has ended takes no more runs.
-        drop(self.0.send(job));
-    }
-}
-
-struct Rig {
-    platform: Arc<Platform>,
-    jobs: mpsc::UnboundedReceiver<Job>,
-}
-
-impl Rig {
-    fn open(store: Arc<dyn Store>) -> Rig {
-        let read = flyball_app::read("flyball.toml", APPLICATION).map_err(|wrong| wrong.to_string()).unwrap();
-        let (send, jobs) = mpsc::unbounded_channel();
-        let io = tokio::runtime::Handle::current();
-        let platform =
-            Platform::open_with(Arc::new(read.application), store, Arc::new(Hand(send)), &io).unwrap();
-        Rig { platform, jobs }
-    }
-
-    async fn job(&mut self) -> Job {
-        let job = tokio::time::timeout(Duration::from_secs(20), self.jobs.recv()).await;
-        job.expect("a run starts").unwrap()
-    }
-
-    fn acme(&self) -> TenantId {
-        self.platform.tenant_by_name("acme").unwrap().id
-    }
-
-    async fn send(&self, target: &str, text: &str, key: Option<&str>) -> Result<(EventId, bool), Refusal> {
-        match self.platform.send(self.acme(), event(target, "text/plain", text), key).await {
-            SendAnswer::Accepted { id, duplicate } => Ok((id, duplicate)),
-            SendAnswer::Refused(refusal) => Err(refusal),
-        }
-    }
-
-    fn result(&self, id: EventId) -> Option<Result<String, Failure>> {
-        match self.platform.result(self.acme(), id) {
-            Ok(EventResult::Done { response, .. }) => {
-                Some(Ok(String::from_utf8_lossy(response.body()).into_owned()))
-            }
-            Ok(EventResult::Failed { failure, .. }) => Some(Err(failure)),
-            _ => None,
-        }
-    }
-}
-
-fn event(target: &str, content_type: &str, text: &str) -> NewEvent {
-    let attributes = Attributes {
-        kind: "test".into(),
-        source: "/test".into(),
-        subject: None,
-        content_type: content_type.into(),
-    };
-    NewEvent { target: target.into(), attributes, body: Body::from(text.as_bytes()), delay: Span::ZERO }
-}
-
-fn texts(job: &Job) -> Vec<String> {
-    match &job.input {
-        Input::Events(events) => {
-            events.iter().map(|event| String::from_utf8_lossy(&event.body).into_owned()).collect()
-        }
-        Input::Http(call) => vec![format!("{} {}", call.request.method(), call.request.uri())],
-    }
-}
-
-/// Ends a run: each event makes these calls and ends like this.
-async fn end(job: Job, calls: &[GuestCall], verdict: Result<&str, Failure>) {
-    let Job { mut invocation, input, backend, done, .. } = job;
-    let (envelopes, http) = match input {
-        Input::Events(events) => (events.into_iter().map(|event| event.envelope).collect(), false),
-        Input::Http(call) => (vec![call.envelope], true),
-    };
-    let events = envelopes.len();
-    for envelope in envelopes {
-        invocation.begin(envelope);
-        for call in calls {
-            let reply = match invocation.call(call.clone()) {
-                Step::Reply(reply) => reply,
-                Step::Host(call) => invocation.resume(backend.call(call).await),
-            };
-            assert!(!matches!(reply, Reply::Refused(_)), "{reply:?}");
-        }
-        invocation.end(verdict.clone().map(|text| Body::from(text.as_bytes())));
-    }
-    let response = http.then(|| Response::new(Bytes::from(verdict.unwrap_or_default().to_owned())));
-    done(Finished { outcome: invocation.finish(events, Usage::default()), response });
-}
-
-fn set(value: &str) -> GuestCall {
-    let value = Some(Body::from(value.as_bytes()));
-    GuestCall::KvSet { namespace: "data".into(), key: "k".into(), value }
-}
-
-async fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-    let end = std::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(found) = check() {
-            return found;
-        }
-        assert!(std::time::Instant::now() < end, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_accepted_run_and_remembered_under_its_key() {
-    let mut rig = Rig::open(Arc::new(Memory::new()));
+    let mut rig = Rig::open(APPLICATION, Arc::new(Memory::new()));
     let (id, duplicate) = rig.send("one", "a", Some("key")).await.unwrap();
     assert!(!duplicate);
     let job = rig.job().await;
@@ -203,7 +88,7 @@ async fn an_event_is_accepted_run_and_remembered_under_its_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_engine_before_the_failure_wanted_is_never_written() {
     let store = Arc::new(Faulty::new(Memory::new()));
-    let mut rig = Rig::open(store.clone());
+    let mut rig = Rig::open(APPLICATION, store.clone());
     let (id, _) = rig.send("retried", "x", Some("x")).await.unwrap();
     let first = rig.job().await;
     // One commit is held back while more gather than one group takes. The group after it fails, and what
@@ -253,7 +138,7 @@ async fn what_an_engine_before_the_failure_wanted_is_never_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_was_made_and_reported_as_failed_is_found_again() {
     let store = Arc::new(Faulty::new(Memory::new()));
-    let mut rig = Rig::open(store.clone());
+    let mut rig = Rig::open(APPLICATION, store.clone());
     store.fail_after_next_commit();
     assert_eq!(rig.send("one", "a", Some("key")).await, Err(Refusal::Unavailable));
     let job = rig.job().await;
@@ -268,16 +153,16 @@ async fn a_commit_that_was_made_and_reported_as_failed_is_found_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_said_waited_out_and_costs_nothing_that_was_accepted() {
     let store = Arc::new(Faulty::new(Memory::new()));
-    let mut rig = Rig::open(store.clone());
+    let mut rig = Rig::open(APPLICATION, store.clone());
     let (id, _) = rig.send("retried", "a", Some("a")).await.unwrap();
     let before = rig.job().await;
     store.set_disk_full(true);
-    assert_eq!(rig.send("one", "b", None).await, Err(Refusal::Unavailable));
+    assert_eq!(rig.send("one", "b", None).await, Err(Refusal::StoreFull));
     let why = until("it is down", || rig.platform.not_ready()).await;
     assert!(why.contains("no room"), "{why}");
     assert!(rig.platform.result(rig.acme(), id).is_err(), "unknown would say that it was never accepted");
     let call = rig.platform.call(rig.acme(), &name("work"), Request::new(Bytes::new()), None).await;
-    assert!(matches!(call, CallAnswer::Refused(Refusal::Unavailable)), "{call:?}");
+    assert!(matches!(call, CallAnswer::Refused(Refusal::StoreFull)), "{call:?}");
     // The run that is over meanwhile belongs to an engine that is no more.
     end(before, &[], Ok("unheard")).await;
     store.set_disk_full(false);
@@ -291,7 +176,7 @@ async fn a_full_disk_is_said_waited_out_and_costs_nothing_that_was_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_caller_is_answered_whenever_the_store_fails() {
     let store = Arc::new(Faulty::new(Memory::new()));
-    let mut rig = Rig::open(store.clone());
+    let mut rig = Rig::open(APPLICATION, store.clone());
     let accepted = Arc::new(Mutex::new(Vec::new()));
     let senders = (0..8).map(|sender| {
         let (platform, tenant, accepted) = (rig.platform.clone(), rig.acme(), accepted.clone());
@@ -328,7 +213,7 @@ async fn every_caller_is_answered_whenever_the_store_fails() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outcome_that_the_store_could_not_take_fails_alone() {
-    let mut rig = Rig::open(Arc::new(Memory::new()));
+    let mut rig = Rig::open(APPLICATION, Arc::new(Memory::new()));
     let (id, _) = rig.send("one", "flood", None).await.unwrap();
     let job = rig.job().await;
     // 30 MiB emitted, and a copy for each of three subscribers.
@@ -349,7 +234,7 @@ async fn an_outcome_that_the_store_could_not_take_fails_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_whose_copies_no_commit_would_take_is_refused() {
-    let mut rig = Rig::open(Arc::new(Memory::new()));
+    let mut rig = Rig::open(APPLICATION, Arc::new(Memory::new()));
     let send = |bytes| rig.platform.send(rig.acme(), event("news", "text/plain", &"x".repeat(bytes)), None);
     let refused = send(11 << 20).await;
     assert!(matches!(refused, SendAnswer::Refused(Refusal::TooLarge { .. })), "{refused:?}");
@@ -363,7 +248,7 @@ async fn an_event_whose_copies_no_commit_would_take_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_calls_itself_a_request_is_an_event() {
-    let mut rig = Rig::open(Arc::new(Memory::new()));
+    let mut rig = Rig::open(APPLICATION, Arc::new(Memory::new()));
     let request = event("many", "application/vnd.flyball.http-request", "no request");
     let plain = event("many", "text/plain", "plain");
     let (first, second) = tokio::join!(
@@ -383,7 +268,7 @@ async fn an_event_that_calls_itself_a_request_is_an_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_is_not_late_and_a_dead_letter_comes_back_to_its_queue() {
-    let mut rig = Rig::open(Arc::new(Memory::new()));
+    let mut rig = Rig::open(APPLICATION, Arc::new(Memory::new()));
     let (id, _) = rig.send("retried", "x", None).await.unwrap();
     let begun = std::time::Instant::now();
     for _ in 0..3 {
@@ -400,9 +285,47 @@ async fn a_retry_is_not_late_and_a_dead_letter_comes_back_to_its_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn operators_who_are_at_it_together_move_each_letter_once() {
+    let mut rig = Rig::open(APPLICATION, Arc::new(Memory::new()));
+    for n in 0..60 {
+        rig.send("one", &n.to_string(), None).await.unwrap();
+        end(rig.job().await, &[], Err(Failure::new(FailureKind::Permanent, "told to"))).await;
+    }
+    until("all are dead", || (rig.platform.counts().dead == 60).then_some(())).await;
+    let operators = (0..6).map(|operator| {
+        let platform = rig.platform.clone();
+        tokio::spawn(async move {
+            let mut moved = 0;
+            while platform.counts().dead > 0 {
+                let filter = DeadFilter::default();
+                let report = match operator % 2 {
+                    0 => platform.redrive(&filter, None, 7, false).await,
+                    _ => platform.discard(&filter, None, 7, false).await,
+                };
+                moved += report.unwrap().moved.len();
+            }
+            moved
+        })
+    });
+    let operators: Vec<_> = operators.collect();
+    let mut moved = 0;
+    for operator in operators {
+        let ended = tokio::time::timeout(Duration::from_secs(20), operator).await;
+        moved += ended.expect("it ends").unwrap();
+    }
+    assert_eq!(moved, 60);
+    let discarded = rig.platform.counts().discarded;
+    for _ in discarded..60 {
+        end(rig.job().await, &[], Ok("")).await;
+    }
+    until("the rest is done", || (rig.platform.counts().done == 60 - discarded).then_some(())).await;
+    assert!(rig.jobs.try_recv().is_err() && rig.platform.counts().accepted == 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_writes_nothing_and_one_under_a_key_is_replayed() {
     let store = Arc::new(Faulty::new(Memory::new()));
-    let mut rig = Rig::open(store.clone());
+    let mut rig = Rig::open(APPLICATION, store.clone());
     let (platform, tenant) = (rig.platform.clone(), rig.acme());
     let request = || Request::get("/a").body(Bytes::new()).unwrap();
     // Nothing may be committed: the fault stays for the next commit.
@@ -435,7 +358,7 @@ async fn a_crash_loses_nothing_and_commits_nothing_twice() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data");
     let open = || Arc::new(embedded::Embedded::open(&path, embedded::Options::default()).unwrap());
-    let mut rig = Rig::open(open());
+    let mut rig = Rig::open(APPLICATION, open());
     let mut ids = Vec::new();
     for n in 0..6 {
         ids.push(rig.send("two", &n.to_string(), Some(&format!("k{n}"))).await.unwrap().0);
@@ -451,7 +374,7 @@ async fn a_crash_loses_nothing_and_commits_nothing_twice() {
     let Rig { platform, jobs } = rig;
     drop((platform, jobs));
     until("the store is let go of", || unlocked(&path).then_some(())).await;
-    let mut rig = Rig::open(open());
+    let mut rig = Rig::open(APPLICATION, open());
     for _ in 0..4 {
         let job = rig.job().await;
         over.push(texts(&job).remove(0));
@@ -468,8 +391,4 @@ async fn a_crash_loses_nothing_and_commits_nothing_twice() {
 
 fn unlocked(path: &Path) -> bool {
     std::fs::File::open(path.join("lock")).is_ok_and(|file| file.try_lock().is_ok())
-}
-
-fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
 }

@@ -174,6 +174,7 @@ impl Engine {
             attempt: 0,
             notes: 0,
             conflicts: 0,
+            crashes: 0,
             remember,
             state: State::Accepting,
             accepted: self.now,
@@ -298,7 +299,7 @@ impl Engine {
     /// that, and can fetch the result.
     pub(super) fn keyed_waited(&mut self, id: EventId, effects: &mut Effects) {
         let Some(event) = self.event_of(id) else { return };
-        if !matches!(self.events[event].state, State::Ready | State::Delayed) {
+        if !matches!(self.events[event].state, State::Ready | State::Delayed | State::Held) {
             return;
         }
         if let Some(caller) = self.remembering.get_mut(&id).and_then(|r| r.caller.take()) {

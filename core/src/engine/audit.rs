@@ -65,6 +65,9 @@ impl Engine {
                 places.entry(event).or_default().push(state);
             }
         }
+        for event in self.suspects.held() {
+            places.entry(event).or_default().push(State::Held);
+        }
         for Reverse((at, event)) in &self.delays {
             if self.events.get(*event).is_some_and(|e| e.ready == *at) {
                 places.entry(*event).or_default().push(State::Delayed);

@@ -40,6 +40,8 @@ pub enum Input {
     Discard(CallerId, Seq, Box<Dead>),
     /// No new work from outside from here on.
     Drain,
+    /// The process ends in good order: no new work, and what still runs goes back to its queue.
+    Close,
     /// Time has passed: [`super::Engine::next_deadline`] was reached.
     Tick,
 }

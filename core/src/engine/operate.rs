@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Effect, Effects, Engine, Event, Fate, Item, Phase, Remembering, Settling, State, Tenant,
-    TenantEntry, Then, fair::TenantIx,
+    TenantEntry, Then, fair::TenantIx, slab::Ix,
 };
 use crate::{
     CallerId, Failure, FailureKind, Fingerprint, Name, Refusal, Seq, TenantId,
@@ -92,6 +92,7 @@ impl Engine {
             attempt: waiting.attempt,
             notes: waiting.notes,
             conflicts: waiting.conflicts,
+            crashes: waiting.crashes,
             remember: waiting.remember.is_some(),
             state: State::Accepting,
             accepted: waiting.accepted,
@@ -100,38 +101,37 @@ impl Engine {
         if queue.is_none() {
             self.orphans.insert(event, waiting.queue.clone());
         }
+        if let Some(incarnation) = waiting.running {
+            self.cut_off.insert(event, incarnation < self.settings.process);
+        }
     }
 
-    /// All records are back: what waited goes on waiting, what ran when the lane went down runs again.
+    /// All records are back: what waited goes on waiting, what was cut off returns to its queue.
     pub(super) fn opened(&mut self, effects: &mut Effects) {
-        self.phase = Phase::Running;
+        self.phase = if self.drain_at_open { Phase::Draining } else { Phase::Running };
         let orphans = std::mem::take(&mut self.orphans);
-        let all: Vec<_> = self.events.iter().map(|(ix, e)| (e.seq, ix)).collect();
-        let mut buried = Vec::new();
-        for (_, event) in all {
-            if let Some(queue) = orphans.get(&event) {
-                let message = format!("its queue {queue} is no longer declared; declare it and redrive");
-                buried.push((event, Failure::new(FailureKind::NoQueue, message)));
-                continue;
-            }
-            let e = &self.events[event];
-            let attempts_max = self.queues[e.queue].delivery.attempts_max;
-            if e.attempt >= attempts_max {
-                let message = format!("the platform stopped during run {} of {attempts_max}", e.attempt);
-                buried.push((event, Failure::new(FailureKind::Lost, message)));
-            } else {
+        let mut cut_off = std::mem::take(&mut self.cut_off);
+        let all: Vec<_> = self.events.iter().map(|(ix, _)| ix).collect();
+        for event in all {
+            if orphans.contains_key(&event) {
+                cut_off.remove(&event);
+            } else if !cut_off.contains_key(&event) {
                 self.release(event);
             }
         }
-        for (event, failure) in buried {
-            self.bury(event, failure, effects);
+        for (event, queue) in orphans {
+            let message = format!("its queue {queue} is no longer declared; declare it and redrive");
+            let failure = Failure::new(FailureKind::NoQueue, message);
+            self.settle_alone(event, Fate::Dead { failure }, effects);
         }
+        self.return_cut_off(cut_off, effects);
     }
 
-    fn bury(&mut self, event: super::slab::Ix<Event>, failure: Failure, effects: &mut Effects) {
+    /// Commits this fate of an event that no invocation has.
+    pub(super) fn settle_alone(&mut self, event: Ix<Event>, fate: Fate, effects: &mut Effects) {
         let e = &self.events[event];
         let (tenant, function) = (e.tenant, self.queues[e.queue].function);
-        let fates = vec![(Item::Event(event), Fate::Dead { failure })];
+        let fates = vec![(Item::Event(event), fate)];
         let settling = Settling { function, tenant, fates, emitted: Vec::new(), stopped: Vec::new() };
         let mut writes = Vec::new();
         self.write_fates(&settling, &mut writes);
@@ -139,6 +139,10 @@ impl Engine {
     }
 
     pub(super) fn drain(&mut self, effects: &mut Effects) {
+        if self.phase == Phase::Opening {
+            self.drain_at_open = true;
+            return;
+        }
         self.phase = Phase::Draining;
         let waiting: Vec<_> =
             self.calls.iter().filter(|(_, c)| c.waits).map(|(ix, c)| (ix, c.caller)).collect();
@@ -183,6 +187,7 @@ impl Engine {
             attempt: 0,
             notes: dead.event.notes,
             conflicts: 0,
+            crashes: self.crashes_of_redriven(&dead),
             remember: dead.event.remember.is_some(),
             state: State::Accepting,
             accepted: dead.event.accepted,

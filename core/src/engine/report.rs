@@ -100,7 +100,7 @@ impl Engine {
         let invocation = match event.state {
             State::Accepting => return None,
             State::Running(invocation) => self.invocations.key(invocation),
-            State::Delayed | State::Ready | State::Settling => None,
+            State::Delayed | State::Ready | State::Held | State::Settling => None,
         };
         Some(EventStatus {
             tenant: self.tenant_ids[event.tenant],
@@ -180,6 +180,7 @@ impl Engine {
         (&self.remembering, &self.invocations, &self.commits, &self.timers).hash(&mut hasher);
         self.delays.iter().for_each(|delay| delay.hash(&mut hasher));
         (&self.remembered, self.settled_mark, &self.recent, &self.totals).hash(&mut hasher);
+        (&self.cut_off, &self.suspects, self.drain_at_open).hash(&mut hasher);
         hasher.finish()
     }
 }

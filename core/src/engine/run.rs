@@ -84,7 +84,9 @@ impl Engine {
             return;
         }
         while let Some(flow) = self.scheduler.next() {
-            self.start(flow, effects);
+            if !self.hold_suspect(flow) {
+                self.start(flow, effects);
+            }
         }
     }
 
@@ -112,17 +114,23 @@ impl Engine {
         }
     }
 
-    /// The head of a flow, and what may run with it: events of the same queue.
+    /// The head of a flow, and what may run with it: events of the same queue. A suspect runs alone.
     fn take_batch(&mut self, flow: Ix<Flow>) -> Vec<Item> {
         let ready = &mut self.scheduler.flows[flow].ready;
         let Some(head) = ready.pop_front() else { return Vec::new() };
         let mut items = vec![head];
         if let Item::Event(event) = head {
             let queue: QueueIx = self.events[event].queue;
+            let crashes_max = self.application.limits.crashes_max;
+            if self.events[event].suspect(crashes_max) {
+                self.suspects.begin(event);
+                return items;
+            }
             let max = self.queues[queue].delivery.batch_max as usize;
             while items.len() < max
                 && let Some(&Item::Event(next)) = ready.front()
                 && self.events[next].queue == queue
+                && !self.events[next].suspect(crashes_max)
             {
                 ready.pop_front();
                 items.push(Item::Event(next));

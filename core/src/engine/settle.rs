@@ -1,8 +1,8 @@
 //! How invocations end: outcomes commit once, failures are tried again or go to the dead letters.
 
 use super::{
-    Effect, Effects, Emitted, Engine, Event, Fate, Item, Note, QueueIx, RECENT_MAX, Running, Settling, State,
-    Then, fair::TenantIx, slab::Ix,
+    Effect, Effects, Emitted, Engine, Event, Fate, Item, Note, Phase, QueueIx, RECENT_MAX, Running, Settling,
+    State, Then, fair::TenantIx, slab::Ix,
 };
 use crate::{
     Body, Emit, Envelope, EventId, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, TenantId,
@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// The slots come free with the end of the run, not with its commit: concurrency is what runs.
-    fn give_back(
+    pub(super) fn give_back(
         &mut self,
         invocation: InvocationId,
         running: &Running,
@@ -157,14 +157,26 @@ impl Engine {
                 }
                 Fate::Told { .. } => writes.push(Write::Remove { seq }),
                 Fate::Again => writes.push(Write::Update { seq, waiting: self.waiting_record(event) }),
+                Fate::Crashed { failure } => {
+                    let run = self.events[event].attempt.saturating_add(1);
+                    self.write_failure(event, run, failure, writes);
+                    writes.push(Write::Update { seq, waiting: self.waiting_record(event) });
+                }
                 Fate::Retry { at, failure } => {
-                    self.write_failure(event, failure, writes);
+                    self.events[event].crashes = 0;
+                    self.write_failure(event, self.events[event].attempt, failure, writes);
                     let mut waiting = self.waiting_record(event);
                     waiting.not_before = *at;
                     writes.push(Write::Update { seq, waiting });
                 }
                 Fate::Dead { failure } => {
-                    self.write_failure(event, failure, writes);
+                    let e = &mut self.events[event];
+                    let mut run = e.attempt;
+                    match failure.kind {
+                        FailureKind::Crashed => run = run.saturating_add(1),
+                        _ => e.crashes = 0,
+                    }
+                    self.write_failure(event, run, failure, writes);
                     let waiting = self.waiting_record(event);
                     self.write_verdict(event, tenant, id, Err(failure.clone()), writes);
                     let dead = Dead { event: waiting, at: self.now, failure: failure.clone() };
@@ -174,11 +186,12 @@ impl Engine {
         }
     }
 
-    fn write_failure(&mut self, event: Ix<Event>, failure: &Failure, writes: &mut Vec<Write>) {
+    /// A line of its history. A run that was cut off is no attempt: the next has the same number.
+    fn write_failure(&mut self, event: Ix<Event>, run: u16, failure: &Failure, writes: &mut Vec<Write>) {
         let at = self.now;
         let e = &mut self.events[event];
         e.notes = e.notes.saturating_add(1);
-        let failed = FailedAttempt { attempt: e.attempt, at, failure: failure.clone() };
+        let failed = FailedAttempt { attempt: run, at, failure: failure.clone() };
         writes.push(Write::Note { seq: e.seq, number: e.notes, failed });
     }
 
@@ -291,7 +304,7 @@ impl Engine {
                 effects.push(Effect::Note(Note::Dead { id, tenant, failure: failure.clone() }));
                 super::Answer::Failed { id, failure, replayed: false }
             }
-            Fate::Again => super::Answer::Refused(crate::Refusal::Unavailable),
+            Fate::Again | Fate::Crashed { .. } => super::Answer::Refused(crate::Refusal::Unavailable),
         };
         if !entry.gone {
             effects.push(Effect::Answer(entry.caller, answer));
@@ -338,7 +351,16 @@ impl Engine {
                 effects.push(Effect::Note(Note::Retrying { id, tenant, failure, at }));
                 self.release(event);
             }
+            Fate::Crashed { failure } => {
+                self.totals.retried += 1;
+                let at = self.now;
+                effects.push(Effect::Note(Note::Retrying { id, tenant, failure, at }));
+                self.make_ready_at(event, true);
+            }
             Fate::Again => self.make_ready_at(event, true),
+        }
+        if self.suspects.end(event) {
+            self.release_held();
         }
     }
 
@@ -392,7 +414,12 @@ impl Engine {
         if e.conflicts < max {
             e.conflicts += 1;
             e.attempt = e.attempt.saturating_sub(1);
-            self.make_ready_at(event, true);
+            if std::mem::take(&mut e.crashes) > 0 || self.phase != Phase::Running {
+                // What is durable must not say that it runs, should the process end before it does.
+                rest.fates.insert(0, (Item::Event(event), Fate::Again));
+            } else {
+                self.make_ready_at(event, true);
+            }
         } else {
             let fate = self.failed_fate(event, too_contended(max));
             rest.fates.insert(0, (Item::Event(event), fate));

@@ -331,6 +331,23 @@ impl Application {
                 "16 is the default",
             );
         }
+        if limits.commit_wait_max < Span::from_millis(100) {
+            found.add(
+                at("commit_wait_max"),
+                format!(
+                    "a commit may take {} ms; it must be 100 ms or more",
+                    limits.commit_wait_max.as_millis()
+                ),
+                "10s is the default",
+            );
+        }
+        if limits.crashes_max < 2 {
+            found.add(
+                at("crashes_max"),
+                format!("crashes_max is {}; it must be 2 to 255", limits.crashes_max),
+                "3 is the default: one crash does not tell which of all that ran was to blame",
+            );
+        }
         if limits.result_retention < Span::from_secs(60) {
             found.add(
                 at("result_retention"),

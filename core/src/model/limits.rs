@@ -62,10 +62,18 @@ pub struct PlatformLimits {
     pub waiting_calls_max: u32,
     /// How long a synchronous call waits for a slot before it is refused.
     pub call_wait_max: Span,
+    /// How long the store may take over a commit. Past it those who wait are told so, and no work is taken
+    /// until it answers.
+    pub commit_wait_max: Span,
     /// How long a result, and an idempotency key, is remembered.
     pub result_retention: Span,
     /// Runs that a stale read may cost before it counts as a failure.
     pub conflicts_max: u8,
+    /// Ends of the process, in a row, during an event's runs, after which it is put aside: 2 or more, since
+    /// the first says nothing of which of those that ran was to blame.
+    pub crashes_max: u8,
+    /// Events that traces are kept of, in memory; the oldest are forgotten first.
+    pub traced_events_max: u32,
     /// Bounds on what one invocation may do.
     pub invocation: InvocationLimits,
 }
@@ -127,8 +135,11 @@ impl Default for PlatformLimits {
             waiting_events_max: 2_000_000,
             waiting_calls_max: 10_000,
             call_wait_max: Span::from_secs(5),
+            commit_wait_max: Span::from_secs(10),
             result_retention: Span::from_secs(24 * 3_600),
             conflicts_max: 16,
+            crashes_max: 3,
+            traced_events_max: 100_000,
             invocation: InvocationLimits::default(),
         }
     }

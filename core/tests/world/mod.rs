@@ -12,8 +12,11 @@ use flyball_core::{
         Application, Concurrency, Delivery, Destination, Function, Grants, Limits, PlatformLimits, Queue,
         Shared, TenantLimits, Topic,
     },
-    record::{self, Bucket, Dead, Settled, Waiting, Write},
+    record::{self, Bucket, Dead, FailedAttempt, Settled, Waiting, Write},
 };
+
+/// The body of an event whose run ends the process.
+const KILLER: &[u8] = b"killer";
 
 /// A name that is one.
 pub fn name(text: &str) -> Name {
@@ -104,6 +107,10 @@ pub struct World {
     pub engine: Engine,
     pub now: Time,
     pub incarnation: u64,
+    /// The first incarnation of the process.
+    pub process: u64,
+    /// How often the process ended.
+    pub crashes: u32,
     pub inputs: Vec<(Time, Input)>,
     pub effects: Vec<Effect>,
     pub answers: BTreeMap<CallerId, Answer>,
@@ -121,6 +128,7 @@ pub struct Store {
     pub waiting: BTreeMap<Seq, Waiting>,
     pub events: BTreeMap<Seq, (Envelope, Body)>,
     pub dead: BTreeMap<Seq, Dead>,
+    pub history: BTreeMap<(Seq, u16), FailedAttempt>,
     pub settled: BTreeMap<(Bucket, EventId), Settled>,
     pub counts: BTreeMap<(Bucket, TenantId), u64>,
     pub kv: BTreeMap<(TenantId, KvKey), (Body, u64)>,
@@ -143,12 +151,14 @@ pub struct Books {
 impl World {
     pub fn new(application: Application) -> World {
         let application: Shared = std::sync::Arc::new(application.check().unwrap());
-        let settings = Settings { lane: 0, incarnation: 1, seed: 7 };
+        let settings = Settings { lane: 0, incarnation: 1, process: 1, seed: 7 };
         let mut world = World {
             engine: Engine::new(application.clone(), settings),
             application,
             now: Time(1_000_000_000),
             incarnation: 1,
+            process: 1,
+            crashes: 0,
             inputs: Vec::new(),
             effects: Vec::new(),
             answers: BTreeMap::new(),
@@ -180,10 +190,17 @@ impl World {
         self.step(Input::Opened);
     }
 
-    /// Everything that is not durable is gone; another engine takes over.
+    /// The process ends: everything that is not durable is gone, and another takes over.
     pub fn crash(&mut self) {
+        self.process = self.incarnation + 1;
+        self.crashes += 1;
+        self.reopen();
+    }
+
+    /// A commit failed: everything that is not durable is gone; another engine takes over.
+    pub fn reopen(&mut self) {
         self.incarnation += 1;
-        let settings = Settings { lane: 0, incarnation: self.incarnation, seed: 7 };
+        let settings = self.settings();
         self.engine = Engine::new(self.application.clone(), settings);
         self.commits.clear();
         self.starts.clear();
@@ -192,6 +209,19 @@ impl World {
         self.inputs.clear();
         self.effects.clear();
         self.open();
+    }
+
+    fn settings(&self) -> Settings {
+        Settings { lane: 0, incarnation: self.incarnation, process: self.process, seed: 7 }
+    }
+
+    /// The process ends in good order, and another takes over.
+    pub fn close(&mut self) {
+        self.step(Input::Close);
+        self.commit_all();
+        assert!(self.engine.is_idle() && self.store.waiting.values().all(|w| w.running.is_none()));
+        self.process = self.incarnation + 1;
+        self.reopen();
     }
 
     pub fn step(&mut self, input: Input) {
@@ -241,6 +271,15 @@ impl World {
     }
 
     pub fn send(&mut self, tenant: u32, target: &str, key: Option<&str>) -> CallerId {
+        self.send_body(tenant, target, key, b"body")
+    }
+
+    /// Sends an event whose run ends the process.
+    pub fn send_killer(&mut self, tenant: u32, target: &str) -> CallerId {
+        self.send_body(tenant, target, None, KILLER)
+    }
+
+    fn send_body(&mut self, tenant: u32, target: &str, key: Option<&str>, body: &[u8]) -> CallerId {
         let caller = self.caller();
         let tenant = TenantId(tenant);
         let key = key.map(|key| self.keyed(tenant, target, key, "same"));
@@ -249,7 +288,7 @@ impl World {
             tenant,
             target: target.to_string(),
             attributes: attributes(),
-            body: Body::from(&b"body"[..]),
+            body: Body::from(body),
             delay: Span::ZERO,
             key,
             want_result: false,
@@ -300,7 +339,10 @@ impl World {
                 store.events.insert(seq, (*envelope, body));
             }
             Write::Update { seq, waiting } => drop(store.waiting.insert(seq, waiting).unwrap()),
-            Write::Note { .. } => {}
+            Write::Note { seq, number, failed } => {
+                // A conflict may leave a gap, never two notes of one number.
+                assert!(store.history.insert((seq, number), failed).is_none(), "a note is written once");
+            }
             Write::Remove { seq } => {
                 let waiting = store.waiting.remove(&seq).unwrap();
                 store.events.remove(&seq).unwrap();
@@ -395,7 +437,17 @@ impl World {
         outcome
     }
 
+    /// Whether this run ends the process.
+    pub fn kills(&self, invocation: InvocationId) -> bool {
+        let Work::Events(events) = &self.starts[&invocation].work else { return false };
+        events.iter().any(|e| self.store.events.get(&e.seq).is_some_and(|(_, body)| body[..] == *KILLER))
+    }
+
+    /// The run ends like this; a killer's ends the process.
     pub fn finish(&mut self, invocation: InvocationId, deed: &Do) {
+        if self.kills(invocation) {
+            return self.crash();
+        }
         let outcome = self.outcome(invocation, deed);
         self.report(invocation, outcome);
     }
@@ -430,8 +482,7 @@ impl World {
 
     /// Feeds another engine what this one was fed: the effects and the state must be the same.
     pub fn replay(&self) {
-        let settings = Settings { lane: 0, incarnation: self.incarnation, seed: 7 };
-        let mut engine = Engine::new(self.application.clone(), settings);
+        let mut engine = Engine::new(self.application.clone(), self.settings());
         let mut effects = Vec::new();
         for (now, input) in &self.inputs {
             engine.step(*now, input.clone(), &mut effects);

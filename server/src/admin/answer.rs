@@ -33,11 +33,13 @@ pub enum AdminCode {
     TooMany,
     /// The store fails, or a record can't be read.
     Store,
+    /// The store has no room.
+    Full,
 }
 
 impl AdminCode {
     /// All of them.
-    pub const ALL: [AdminCode; 8] = [
+    pub const ALL: [AdminCode; 9] = [
         AdminCode::NotFound,
         AdminCode::Method,
         AdminCode::Token,
@@ -46,6 +48,7 @@ impl AdminCode {
         AdminCode::Exists,
         AdminCode::TooMany,
         AdminCode::Store,
+        AdminCode::Full,
     ];
 
     /// The stable code.
@@ -68,6 +71,7 @@ impl AdminCode {
             AdminCode::Exists => ("FE5006", StatusCode::CONFLICT),
             AdminCode::TooMany => ("FE5007", StatusCode::CONFLICT),
             AdminCode::Store => ("FE5008", StatusCode::SERVICE_UNAVAILABLE),
+            AdminCode::Full => ("FE5009", StatusCode::INSUFFICIENT_STORAGE),
         }
     }
 }
@@ -130,6 +134,7 @@ impl From<TenantError> for AdminError {
             TenantError::Exists(_) => AdminCode::Exists,
             TenantError::TooMany { .. } => AdminCode::TooMany,
             TenantError::Invalid(_) => AdminCode::Invalid,
+            TenantError::Store(flyball_store::StoreError::Full { .. }) => AdminCode::Full,
             TenantError::Store(_) => AdminCode::Store,
         };
         AdminError::own(code, error.to_string())

@@ -136,7 +136,10 @@ pub(super) async fn trace(
     let id = answer::event_id(&id)?;
     let events = platform.trace(id);
     if events.is_empty() {
-        let message = format!("nothing is remembered of event {id}: traces are of the last 100,000 events");
+        let max = platform.application().limits.traced_events_max;
+        let message = format!(
+            "nothing is remembered of event {id}: traces are of the last {max} events (traced_events_max)"
+        );
         return Err(AdminError::own(AdminCode::NotFound, message));
     }
     Ok(Json(Trace { events: events.into_iter().map(|event| traced(&platform, event)).collect() }))

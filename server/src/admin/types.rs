@@ -42,6 +42,10 @@ types! {
         /// Why not.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
+        /// Records that could not be read when the store was opened: they are left where they are, and the
+        /// log names them.
+        #[serde(default)]
+        pub damaged_records: u64,
     }
 
     /// A tenant, without what is secret.

@@ -1,15 +1,18 @@
 //! Making an engine from the store, at the start and after a commit that failed. Nothing in memory is
 //! repaired: what is not in the store never happened.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use flyball_core::{
     Engine, Input, Seq, Settings, Time,
-    record::{self, RecordError, Waiting},
+    record::{self, Dead, RecordError, Waiting},
 };
 use flyball_store::{Scan, StoreError, Table};
 
-use super::{Lane, locked};
+use super::{Lane, health::Down, locked};
 
 /// Rows read at once while opening.
 const PAGE_ROWS: usize = 5_000;
@@ -19,6 +22,8 @@ const PAGE_BYTES: usize = 8 << 20;
 const NOW_KEY: &[u8] = b"now";
 /// Where the lane's number is kept in `Table::Meta`.
 const LANE_KEY: &[u8] = b"lane";
+/// Damaged records of a table that the log names.
+const DAMAGED_LOGGED_MAX: u64 = 100;
 /// How long a lane that can't be opened again waits between tries, at most.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -56,8 +61,9 @@ impl Lane {
             state.generation
         };
         // One process opens the store once; each engine in it needs an incarnation of its own.
-        let incarnation = (self.store.incarnation() << 20) + generation;
-        let settings = Settings { lane: self.number()?, incarnation, seed: incarnation };
+        let process = self.store.incarnation() << 20;
+        let incarnation = process + generation;
+        let settings = Settings { lane: self.number()?, incarnation, process, seed: incarnation };
         let mut engine = Engine::new(self.application.clone(), settings);
         let mut effects = Vec::new();
         let now = self.last_now()?.max(self.now());
@@ -65,32 +71,42 @@ impl Lane {
         for tenant in self.tenants.all() {
             engine.step(now, Input::SetTenant(tenant), &mut effects);
         }
-        self.scan(Table::State, |key, value| {
-            let waiting: Waiting = record::decode(value)?;
-            engine.step(now, Input::Restore(seq(key)?, waiting), &mut effects);
+        // What can't be read stays where it is and keeps its place: the rest is served.
+        let mut greatest = Seq(0);
+        let mut damaged = self.scan(Table::State, |key, value| {
+            let seq = seq(key)?;
+            let waiting: Waiting = record::decode(value).inspect_err(|_| greatest = greatest.max(seq))?;
+            engine.step(now, Input::Restore(seq, waiting), &mut effects);
             Ok(())
         })?;
-        self.scan(Table::Counters, |key, value| {
+        damaged += self.scan(Table::Counters, |key, value| {
             let damaged = || RecordError::Damaged("not a counter's key".into());
             let (bucket, tenant) = record::parse_counter_key(key).ok_or_else(damaged)?;
-            engine.step(now, Input::RestoreCount(bucket, tenant, record::decode(value)?), &mut effects);
-            Ok(())
+            let count = record::decode(value);
+            // The bucket must expire all the same.
+            let known = count.as_ref().copied().unwrap_or(0);
+            engine.step(now, Input::RestoreCount(bucket, tenant, known), &mut effects);
+            count.map(drop)
         })?;
-        let mut greatest = Seq(0);
         let mut dead = 0;
-        self.scan(Table::Dead, |key, _| {
-            greatest = seq(key)?;
+        damaged += self.scan(Table::Dead, |key, value| {
+            greatest = greatest.max(seq(key)?);
             dead += 1;
-            Ok(())
+            record::decode::<Dead>(value).map(drop)
         })?;
+        self.health.set_damaged(damaged);
         engine.step(now, Input::RestoreDead(dead, greatest), &mut effects);
+        if self.draining.load(Ordering::SeqCst) {
+            engine.step(now, Input::Drain, &mut effects);
+        }
         engine.step(now, Input::Opened, &mut effects);
         {
             let mut state = locked(&self.state);
             state.engine = Some(engine);
             state.clock.at_least(now);
         }
-        *locked(&self.down) = None;
+        self.health.open();
+        self.watch_room();
         self.carry_out_all(generation, effects, |_| false);
         if self.tenants.version() != known {
             // One was changed while there was no engine to tell.
@@ -107,7 +123,7 @@ impl Lane {
             return;
         }
         tracing::error!(%error, "a commit failed; the lane is opened again from the store");
-        *locked(&self.down) = Some(error.to_string());
+        self.health.down(Down::of(error));
         locked(&self.state).engine = None;
         self.disappoint_all();
         let mut wait = Duration::from_millis(50);
@@ -118,7 +134,10 @@ impl Lane {
                 Ok(()) => return tracing::info!("the lane is open again"),
                 Err(error) => {
                     tracing::error!(%error, "the lane can't be opened again yet");
-                    *locked(&self.down) = Some(error.to_string());
+                    self.health.down(match &error {
+                        ReopenError::Store(error) => Down::of(error),
+                        other => Down::Failed(other.to_string()),
+                    });
                 }
             }
             std::thread::sleep(wait);
@@ -131,7 +150,8 @@ impl Lane {
         let value = record::encode(&self.now());
         let value = flyball_store::Bytes::copy_from_slice(&value);
         let put = flyball_store::Write::Put { table: Table::Meta, key: NOW_KEY.to_vec(), value };
-        self.store.commit(&[flyball_store::Batch { checks: Vec::new(), writes: vec![put] }]).map(drop)
+        let batch = flyball_store::Batch { checks: Vec::new(), writes: vec![put] };
+        self.health.committing(|| self.store.commit(&[batch])).map(drop)
     }
 
     /// The lane's number, which a new lane draws.
@@ -160,12 +180,14 @@ impl Lane {
         }
     }
 
+    /// Hands on every row; answers how many of them can't be read, which the log names.
     fn scan(
         &self,
         table: Table,
         mut row: impl FnMut(&[u8], &[u8]) -> Result<(), RecordError>,
-    ) -> Result<(), ReopenError> {
+    ) -> Result<u64, ReopenError> {
         let mut after: Option<Vec<u8>> = None;
+        let mut damaged = 0;
         loop {
             let scan = Scan {
                 table,
@@ -176,12 +198,17 @@ impl Lane {
             };
             let page = self.store.scan(&scan)?;
             for found in &page.rows {
-                let wrong = |error| ReopenError::Record { table, key: found.key.clone(), error };
-                row(&found.key, &found.value).map_err(wrong)?;
+                if let Err(error) = row(&found.key, &found.value) {
+                    damaged += 1;
+                    if damaged <= DAMAGED_LOGGED_MAX {
+                        let key = found.key.escape_ascii();
+                        tracing::error!(%error, ?table, %key, "a record can't be read and is left where it is");
+                    }
+                }
             }
             after = page.rows.last().map(|row| row.key.clone());
             if !page.more || after.is_none() {
-                return Ok(());
+                return Ok(damaged);
             }
         }
     }

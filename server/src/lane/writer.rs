@@ -86,7 +86,7 @@ impl Waiting {
 
 fn commit(lane: &std::sync::Arc<Lane>, generation: u64, group: &[(BatchNo, Batch)]) {
     let batches: Vec<Batch> = group.iter().map(|(_, batch)| batch.clone()).collect();
-    match lane.store.commit(&batches) {
+    match lane.health.committing(|| lane.store.commit(&batches)) {
         Ok(results) => {
             let results = group.iter().zip(results).map(|((batch, _), result)| {
                 let result = match result {
@@ -96,10 +96,21 @@ fn commit(lane: &std::sync::Arc<Lane>, generation: u64, group: &[(BatchNo, Batch
                 (*batch, result)
             });
             lane.telemetry.committed(group.len());
+            if lane.health.wrote(bytes_of(&batches)) {
+                lane.watch_room();
+            }
             lane.committed(generation, results.collect());
         }
         Err(error) => lane.poison(generation, &error),
     }
+}
+
+fn bytes_of(batches: &[Batch]) -> u64 {
+    let bytes = |write: &Write| match write {
+        Write::Put { value, .. } | Write::PutVersioned { value, .. } => value.len() as u64,
+        Write::Delete { .. } | Write::DeletePrefix { .. } => 0,
+    };
+    batches.iter().flat_map(|batch| &batch.writes).map(bytes).sum()
 }
 
 fn encode(commit: &Commit, bytes: &mut usize) -> Batch {

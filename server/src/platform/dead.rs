@@ -1,5 +1,7 @@
 //! Dead letters: listing, showing, putting back and throwing away.
 
+use std::sync::Arc;
+
 use flyball_core::{
     Answer, Body, Envelope, EventId, Input, Name, Refusal, Seq, TenantId,
     record::{self, Dead, FailedAttempt},
@@ -109,7 +111,14 @@ impl Platform {
             }
             let Some(seq) = record::seq_of(key) else { continue };
             last = Some(seq);
-            let dead: Dead = record::decode(value)?;
+            let dead: Dead = match record::decode(value) {
+                Ok(dead) => dead,
+                Err(error) => {
+                    // One that can't be read must not hide the others.
+                    tracing::error!(%error, ?seq, "a dead letter can't be read and is left out");
+                    continue;
+                }
+            };
             if filter.takes(&dead) {
                 letters.push(DeadSummary { seq, dead });
             }
@@ -146,7 +155,7 @@ impl Platform {
         let scan =
             Scan { table: Table::History, prefix: &key, after: None, rows_max: 100, bytes_max: 1 << 20 };
         let rows = store.scan(&scan)?.rows;
-        let history = rows.iter().map(|row| record::decode(&row.value)).collect::<Result<_, _>>()?;
+        let history = rows.iter().filter_map(|row| record::decode(&row.value).ok()).collect();
         let shown = body.get(..SHOWN_BYTES_MAX).unwrap_or(&body);
         Ok(DeadShown { seq, dead, envelope, history, body: Body::from(shown), body_bytes: body.len() })
     }
@@ -157,7 +166,7 @@ impl Platform {
     /// # Errors
     /// Where a record can't be read.
     pub async fn redrive(
-        &self,
+        self: &Arc<Self>,
         filter: &DeadFilter,
         after: Option<Seq>,
         max: usize,
@@ -171,7 +180,7 @@ impl Platform {
     /// # Errors
     /// Where a record can't be read.
     pub async fn discard(
-        &self,
+        self: &Arc<Self>,
         filter: &DeadFilter,
         after: Option<Seq>,
         max: usize,
@@ -180,7 +189,26 @@ impl Platform {
         self.operate_dead(filter, after, max, dry_run, Input::Discard).await
     }
 
+    /// One at a time, from reading the letters to the last commit: what another has moved meanwhile would be
+    /// moved again by its record as it was read. On a task of its own, because a caller may go at any time.
     async fn operate_dead(
+        self: &Arc<Self>,
+        filter: &DeadFilter,
+        after: Option<Seq>,
+        max: usize,
+        dry_run: bool,
+        input: fn(flyball_core::CallerId, Seq, Box<Dead>) -> Input,
+    ) -> Result<RedriveReport, LookUpError> {
+        let (platform, filter) = (Arc::clone(self), filter.clone());
+        let work = tokio::spawn(async move {
+            let _alone = platform.dead.lock().await;
+            platform.move_dead(&filter, after, max, dry_run, input).await
+        });
+        // Only a bug of ours breaks it off.
+        work.await.unwrap_or(Err(LookUpError::Down))
+    }
+
+    async fn move_dead(
         &self,
         filter: &DeadFilter,
         after: Option<Seq>,

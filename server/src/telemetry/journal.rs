@@ -7,8 +7,6 @@ use std::collections::HashMap;
 
 use flyball_core::{EventId, Failure, InvocationId, LimitName, Name, Note, Span, TenantId, Time};
 
-/// Events remembered; the oldest are forgotten first.
-const EVENTS_MAX: u64 = 100_000;
 /// Runs remembered of one event.
 const RUNS_MAX: usize = 16;
 /// Events shown of one flow.
@@ -80,8 +78,10 @@ struct Flow {
     last: Number,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Journal {
+    /// How many are remembered; the oldest are forgotten first.
+    events_max: u64,
     ring: Vec<Entry>,
     /// The number of the next event.
     next: Number,
@@ -90,6 +90,12 @@ pub(super) struct Journal {
 }
 
 impl Journal {
+    pub(super) fn new(events_max: u32) -> Journal {
+        // One at least: the event that is being noted.
+        let events_max = u64::from(events_max.max(1));
+        Journal { events_max, ring: Vec::new(), next: 0, numbers: HashMap::new(), flows: HashMap::new() }
+    }
+
     pub(super) fn note(&mut self, note: &Note, now: Time) {
         match note {
             Note::Accepted { id, tenant, queue, cause, root } => {
@@ -134,26 +140,33 @@ impl Journal {
         }
     }
 
+    /// Where in the ring; it fits, `events_max` being a `u32` once.
+    fn slot(&self, number: Number) -> usize {
+        (number % self.events_max) as usize
+    }
+
     fn known(&mut self, id: &EventId) -> Option<&mut EventTrace> {
         let number = *self.numbers.get(id)?;
-        self.ring.get_mut(slot(number)).map(|entry| &mut entry.trace)
+        let slot = self.slot(number);
+        self.ring.get_mut(slot).map(|entry| &mut entry.trace)
     }
 
     fn event(&mut self, id: EventId, root: EventId, tenant: TenantId, accepted: Time) -> &mut EventTrace {
         let known = self.numbers.get(&id).copied();
         let number = known.unwrap_or_else(|| self.remember(id, root, tenant, accepted));
+        let slot = self.slot(number);
         // `remember` has just put it there, and what `numbers` names is in the ring.
         #[expect(clippy::indexing_slicing, reason = "see above")]
-        &mut self.ring[slot(number)].trace
+        &mut self.ring[slot].trace
     }
 
     fn remember(&mut self, id: EventId, root: EventId, tenant: TenantId, accepted: Time) -> Number {
         let number = self.next;
         self.next += 1;
-        let slot = slot(number);
+        let slot = self.slot(number);
         if let Some(oldest) = self.ring.get(slot).map(|entry| (entry.trace.id, entry.trace.root, entry.next))
         {
-            self.forget(number - EVENTS_MAX, oldest);
+            self.forget(number - self.events_max, oldest);
         }
         self.numbers.insert(id, number);
         match self.flows.entry(root) {
@@ -162,7 +175,7 @@ impl Journal {
             }
             std::collections::hash_map::Entry::Occupied(mut flow) => {
                 let last = std::mem::replace(&mut flow.get_mut().last, number);
-                if let Some(entry) = self.ring.get_mut(self::slot(last)) {
+                if let Some(entry) = self.ring.get_mut((last % self.events_max) as usize) {
                     entry.next = Some(number);
                 }
             }
@@ -200,11 +213,11 @@ impl Journal {
     }
 
     pub(super) fn trace(&self, id: EventId) -> Vec<EventTrace> {
-        let known = self.numbers.get(&id).and_then(|number| self.ring.get(slot(*number)));
+        let known = self.numbers.get(&id).and_then(|number| self.ring.get(self.slot(*number)));
         let root = known.map_or(id, |entry| entry.trace.root);
         let mut number = self.flows.get(&root).map(|flow| flow.first);
         let chain = std::iter::from_fn(|| {
-            let entry = self.ring.get(slot(number?))?;
+            let entry = self.ring.get(self.slot(number?))?;
             number = entry.next;
             Some(entry.trace.clone())
         });
@@ -212,14 +225,11 @@ impl Journal {
     }
 }
 
-/// Where in the ring; it fits, being below [`EVENTS_MAX`].
-fn slot(number: Number) -> usize {
-    (number % EVENTS_MAX) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const EVENTS_MAX: u64 = 2_000;
 
     fn accepted(n: u32, root: EventId) -> Note {
         let queue = Name::new("q").unwrap();
@@ -228,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_flow_is_found_by_any_of_its_events_and_the_oldest_are_forgotten() {
-        let mut journal = Journal::default();
+        let mut journal = Journal::new(EVENTS_MAX as u32);
         let root = EventId([1; 16]);
         journal.note(&accepted(0, root), Time(1));
         journal.note(&accepted(1, root), Time(2));
@@ -250,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_is_used_again_keeps_nothing() {
-        let mut journal = Journal::default();
+        let mut journal = Journal::new(EVENTS_MAX as u32);
         let function = Name::new("f").unwrap();
         let started = |n: u32| Note::Started {
             id: EventId([3; 16]).emitted(n),

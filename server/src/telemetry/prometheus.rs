@@ -65,6 +65,13 @@ impl Exposition {
         }
     }
 
+    /// Records that could not be read when the lane was opened.
+    pub fn damaged(&mut self, records: u64) {
+        let help = "Records that could not be read when the store was opened.";
+        self.family("flyball_damaged_records", "gauge", help);
+        self.sample("flyball_damaged_records", "", records);
+    }
+
     /// What telemetry has counted.
     pub fn figures(&mut self, figures: &Figures) {
         let by_code = |codes: &std::collections::BTreeMap<&'static str, u64>| {
