@@ -201,6 +201,8 @@ impl Bare {
             queue: self.queue.clone(),
             body_bytes: BODY.len() as u32,
             attempt,
+            running: (attempt > 0).then_some(1),
+            crashes: 0,
             conflicts: 0,
             notes: 0,
             accepted: Time(1),

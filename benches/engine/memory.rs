@@ -22,7 +22,8 @@ pub struct Waiting {
 
 /// Sends `count` events that wait, for a slot or for `delay`, and measures what stays.
 pub fn waiting(count: u64, delay: Span) -> Waiting {
-    let mut engine = Engine::new(load::application(), Settings { lane: 1, incarnation: 1, seed: 7 });
+    let mut engine =
+        Engine::new(load::application(), Settings { lane: 1, incarnation: 1, process: 1, seed: 7 });
     let now = Time(1_700_000_000_000_000);
     let mut effects = Vec::new();
     for tenant in load::tenants(TENANTS) {

@@ -84,7 +84,7 @@ impl World {
         };
         let application = Arc::new(application.check().expect("this application holds together"));
         let now = Time(1_700_000_000_000_000);
-        let mut engine = Engine::new(application, Settings { lane: 1, incarnation: 1, seed: 7 });
+        let mut engine = Engine::new(application, Settings { lane: 1, incarnation: 1, process: 1, seed: 7 });
         let mut effects = Vec::new();
         for id in 0..TENANTS {
             let name = load::name(&format!("customer-{id:03}"));

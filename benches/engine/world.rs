@@ -50,7 +50,7 @@ pub struct World {
 impl World {
     /// `tenants` tenants, each with `depth` events or calls outstanding all the time.
     pub fn new(tenants: u32, depth: u32) -> World {
-        let settings = Settings { lane: 1, incarnation: 1, seed: 7 };
+        let settings = Settings { lane: 1, incarnation: 1, process: 1, seed: 7 };
         let mut world = World {
             engine: Engine::new(load::application(), settings),
             now: Time(1_700_000_000_000_000),

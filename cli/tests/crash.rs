@@ -307,6 +307,7 @@ fn kill_under_load(
     let mut dice = Dice(SEED);
     let (mut server, mut admin) = server;
     let mut left = 0;
+    let mut restarts = Vec::new();
     world.up(admin);
     let books = thread::scope(|scope| {
         let stop = StopAtEnd(&world);
@@ -330,7 +331,9 @@ fn kill_under_load(
                 let _ = starting.announced.recv_timeout(Duration::from_millis(dice.below(80)));
                 starting.kill();
             }
+            let before = Instant::now();
             (server, admin) = Server::start(directory, RESTART_MAX);
+            restarts.push(before.elapsed());
             left += unfinished(admin) + count(admin, "done");
             world.up(admin);
         }
@@ -338,6 +341,12 @@ fn kill_under_load(
         drop(stop);
         clients.into_iter().map(|client| client.join().unwrap().unwrap()).collect()
     });
+    restarts.sort_unstable();
+    println!(
+        "restarts: median {:?}, longest {:?}",
+        restarts[restarts.len() / 2],
+        restarts[restarts.len() - 1]
+    );
     println!("{left} events were accepted and not done at the kills");
     assert!(left > 0, "no kill met accepted work that was not done: that was no load");
     (server, admin, books)
