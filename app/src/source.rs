@@ -78,14 +78,19 @@ impl SourceMap {
         Diagnostic {
             code,
             level: Level::Error,
-            message: message.to_string(),
+            message: printable(message),
             file: self.file.clone(),
             line,
             column: before + 1,
             snippet: snippet(text, before, marked),
-            help: help.to_string(),
+            help: printable(help),
         }
     }
+}
+
+/// Quotes of the file can hold anything, and control characters must not reach a terminal or a log.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// The line with carets under `marked` characters after the first `before`.

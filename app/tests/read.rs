@@ -53,6 +53,18 @@ fn a_diagnostic_is_json_too() {
 }
 
 #[test]
+fn control_characters_of_the_file_are_in_no_message() {
+    // The parser goes on after an error, with what stands in the broken number.
+    let text = "[application]\nname = 'a'\n[limits]\nwaiting_events_max = 2_000_00\u{11}0\n\u{1b}[31m = 1\n";
+    let wrong = read("flyball.toml", text).unwrap_err();
+    for found in &wrong.diagnostics {
+        for part in [&found.message, &found.help, &found.snippet] {
+            assert!(!part.contains(|c: char| c.is_control() && c != '\n'), "{found:?}");
+        }
+    }
+}
+
+#[test]
 fn the_full_file_is_read_to_what_it_says() {
     let read = read("flyball.toml", &good("full")).unwrap_or_else(|wrong| panic!("{wrong}"));
     insta::assert_debug_snapshot!("full", *read.application);

@@ -204,6 +204,12 @@ pub enum CallError {
     Unavailable(String),
 }
 
+/// How many full listings one invocation may make, about.
+const LISTINGS_MAX: u64 = 16;
+
+/// What of a name that was not granted is quoted, bytes.
+const DENIED_BYTES_MAX: usize = 100;
+
 /// What one event has done so far.
 #[derive(Debug)]
 struct Current {
@@ -398,7 +404,7 @@ impl Invocation {
             .emit
             .get(target)
             .cloned()
-            .ok_or_else(|| denied(&name, "emit", target, &format!("emit = [\"{target}\"]")))?;
+            .ok_or_else(|| denied(&name, "emit", target, |target| format!("emit = [\"{target}\"]")))?;
         let limits = self.application.limits.invocation.clone();
         let event_bytes_max = self.application.limits.event_bytes_max;
         let source = format!("/{}/{name}", self.application.name);
@@ -431,8 +437,8 @@ impl Invocation {
             Some((name, access)) if *access >= needed => Ok(name.clone()),
             _ => {
                 let how = if needed == Access::Read { "read" } else { "read-write" };
-                let add = format!("kv = {{ {namespace} = \"{how}\" }}");
-                Err(denied(&self.function.name, &format!("{how} key-value namespace"), namespace, &add))
+                let add = |namespace: &str| format!("kv = {{ {namespace} = \"{how}\" }}");
+                Err(denied(&self.function.name, &format!("{how} key-value namespace"), namespace, add))
             }
         }
     }
@@ -511,6 +517,13 @@ impl Invocation {
         limit: usize,
         committed: Vec<(String, u64)>,
     ) -> Reply {
+        let limits = &self.application.limits.invocation;
+        // A version is kept for each key that was listed, however many listings there are.
+        let most = u64::from(limits.keys_max) + LISTINGS_MAX * u64::from(limits.listed_keys_max);
+        let kept = (self.reads.len() + committed.len()) as u64;
+        if let Err(refused) = within("keys read and listed (keys_max + 16 × listed_keys_max)", kept, most) {
+            return Reply::Refused(refused);
+        }
         let mut keys: BTreeMap<String, bool> = BTreeMap::new();
         for (key, version) in committed {
             let id = KvKey { namespace: namespace.clone(), key: key.clone() };
@@ -535,7 +548,7 @@ impl Invocation {
             return Ok(());
         }
         let how = if needed == Access::Read { "read" } else { "read-write" };
-        Err(denied(&self.function.name, how, "blobs", &format!("blobs = \"{how}\"")))
+        Err(denied(&self.function.name, how, "blobs", |blobs| format!("{blobs} = \"{how}\"")))
     }
 
     fn blob_put(&mut self, body: Body) -> Result<Step, CallError> {
@@ -555,8 +568,8 @@ impl Invocation {
 
     fn secret(&mut self, name: String) -> Result<Step, CallError> {
         if !self.function.grants.secrets.contains(&name) {
-            let add = format!("secrets = [\"{name}\"]");
-            return Err(denied(&self.function.name, "read secret", &name, &add));
+            let add = |name: &str| format!("secrets = [\"{name}\"]");
+            return Err(denied(&self.function.name, "read secret", &name, add));
         }
         self.waiting = Some(Waiting::Other);
         Ok(Step::Host(HostCall::SecretRead(self.tenant, name)))
@@ -579,8 +592,8 @@ impl Invocation {
 
     fn http(&mut self, host: &str, port: u16, name: String) -> Result<Reply, CallError> {
         if !self.function.grants.http.iter().any(|pattern| pattern.allows(host, port)) {
-            let add = format!("http = [\"{host}\"]");
-            return Err(denied(&self.function.name, "send requests to", &format!("{host}:{port}"), &add));
+            let add = |host: &str| format!("http = [\"{host}\"]");
+            return Err(denied(&self.function.name, "send requests to", &format!("{host}:{port}"), add));
         }
         let most = self.application.limits.invocation.http_calls_max;
         let current = self.current()?;
@@ -593,9 +606,16 @@ impl Invocation {
     }
 }
 
-fn denied(function: &Name, what: &str, which: &str, add: &str) -> CallError {
+/// `add`: the grant that is missing, of what the guest named.
+fn denied(function: &Name, what: &str, which: &str, add: impl FnOnce(&str) -> String) -> CallError {
+    // The guest chose it, and it may fill the guest's memory: only the start of it is quoted.
+    let mut shown = which.get(..which.floor_char_boundary(DENIED_BYTES_MAX)).unwrap_or("").to_string();
+    if shown.len() < which.len() {
+        shown.push('…');
+    }
+    let add = add(&shown);
     CallError::Denied(format!(
-        "function {function} may not {what} {which}: the grant is missing; add `{add}` to [function.{function}.grants]"
+        "function {function} may not {what} {shown}: the grant is missing; add `{add}` to [function.{function}.grants]"
     ))
 }
 

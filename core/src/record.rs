@@ -17,6 +17,11 @@ pub const OUTCOME_BYTES_MAX: u64 = 32 << 20;
 /// The largest body, key-value value or result, bytes: well within what any store takes as one value.
 pub const BODY_BYTES_MAX: u64 = 15 << 20;
 
+/// Beyond any sequence and any bucket that there can be: a key with a greater one is damaged, and adding to
+/// one never overflows.
+const SEQ_MAX: u64 = 1 << 62;
+const BUCKET_MAX: u64 = 1 << 40;
+
 /// A table of the lane. The store has one for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
@@ -270,7 +275,8 @@ pub fn key_of(seq: Seq) -> Vec<u8> {
 
 /// Reads [`key_of`] back; `None` where it is no such key.
 pub fn seq_of(key: &[u8]) -> Option<Seq> {
-    Some(Seq(u64::from_be_bytes(key.get(..8)?.try_into().ok()?)))
+    let seq = u64::from_be_bytes(key.get(..8)?.try_into().ok()?);
+    (seq <= SEQ_MAX).then_some(Seq(seq))
 }
 
 fn history_key(seq: Seq, number: u16) -> Vec<u8> {
@@ -295,8 +301,9 @@ fn counter_key(bucket: Bucket, tenant: TenantId) -> Vec<u8> {
 /// Reads a counter's key back; `None` where it is no such key.
 pub fn parse_counter_key(key: &[u8]) -> Option<(Bucket, TenantId)> {
     let (bucket, tenant) = key.split_at_checked(8)?;
-    let bucket = Bucket(u64::from_be_bytes(bucket.try_into().ok()?));
-    Some((bucket, TenantId(u32::from_be_bytes(tenant.try_into().ok()?))))
+    let bucket = u64::from_be_bytes(bucket.try_into().ok()?);
+    let tenant = TenantId(u32::from_be_bytes(tenant.try_into().ok()?));
+    (bucket <= BUCKET_MAX).then_some((Bucket(bucket), tenant))
 }
 
 /// What every key of one tenant's namespace starts with.
@@ -332,5 +339,21 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError> {
         }
         Some((&found, _)) => Err(RecordError::Format { found }),
         None => Err(RecordError::Damaged("it is empty".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_back_and_one_beyond_all_sequences_is_none() {
+        assert_eq!(seq_of(&key_of(Seq(SEQ_MAX))), Some(Seq(SEQ_MAX)));
+        assert_eq!(seq_of(&key_of(Seq(u64::MAX))), None);
+        assert_eq!(seq_of(b"short"), None);
+        let (bucket, tenant) = (Bucket(BUCKET_MAX), TenantId(7));
+        assert_eq!(parse_counter_key(&counter_key(bucket, tenant)), Some((bucket, tenant)));
+        assert_eq!(parse_counter_key(&counter_key(Bucket(u64::MAX), tenant)), None);
+        assert_eq!(parse_counter_key(&[0; 13]), None);
     }
 }

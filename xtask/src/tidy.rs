@@ -38,6 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("benches", &["flyball-app", "flyball-core", "flyball-host", "flyball-server", "flyball-store"]),
     ("xtask", &[]),
+    ("fuzz", &["flyball-app", "flyball-core", "flyball-store"]),
 ];
 
 /// Crates in which the same input gives the same output.

@@ -513,7 +513,8 @@ impl Engine {
         let expires = Time((bucket.0 + 1).saturating_mul(BUCKET.0)).after(retention);
         self.timers.insert((expires, Timer::Forget(bucket)));
         let count = self.remembered.entry(bucket).or_default().entry(tenant).or_default();
-        *count += more;
+        // A damaged record can say any number.
+        *count = count.saturating_add(more);
         *count
     }
 }

@@ -512,7 +512,8 @@ impl Engine {
     pub(super) fn restore_count(&mut self, bucket: Bucket, tenant: TenantId, count: u64) {
         let tenant = self.tenant_ix(tenant);
         self.count_remembered(bucket, tenant, count);
-        self.tenants[tenant].remembered += count;
+        let remembered = &mut self.tenants[tenant].remembered;
+        *remembered = remembered.saturating_add(count);
     }
 }
 

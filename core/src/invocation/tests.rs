@@ -203,6 +203,34 @@ fn what_is_not_granted_is_denied_with_the_grant_that_is_missing() {
 }
 
 #[test]
+fn listings_without_end_are_refused_with_the_limit() {
+    let mut run = begun();
+    let page = |n: usize| (0..1_000).map(|key| (format!("{n}-{key:04}"), 1)).collect();
+    let listing =
+        GuestCall::KvKeys { namespace: "own".into(), prefix: String::new(), after: None, limit: 1_000 };
+    for n in 0..16 {
+        assert!(matches!(run.call(listing.clone()), Step::Host(HostCall::KvScan { .. })));
+        assert!(matches!(run.resume(HostReply::Keys(page(n))), Reply::Keys(_)), "{n}");
+    }
+    run.call(listing);
+    let Reply::Refused(CallError::Limit(said)) = run.resume(HostReply::Keys(page(16))) else {
+        panic!("{run:?}")
+    };
+    assert!(said.contains("is 16003; this would be 17000"), "{said}");
+}
+
+#[test]
+fn a_refusal_quotes_only_the_start_of_what_the_guest_sent() {
+    let long = "é".repeat(1 << 20);
+    let http = GuestCall::Http { host: long.clone(), port: 443, name: "GET".into() };
+    let get = GuestCall::KvGet { namespace: long.clone(), key: "k".into() };
+    for call in [emit(&long, 1), get, GuestCall::Secret(long.clone()), http] {
+        let said = refused(begun().call(call)).to_string();
+        assert!(said.len() < 1_024 && said.contains("é…"), "{} bytes", said.len());
+    }
+}
+
+#[test]
 fn every_limit_is_named_with_its_value() {
     let mut run = begun();
     run.call(emit("q", 1));

@@ -93,7 +93,7 @@ pub struct InvocationLimits {
     pub value_bytes_max: u64,
     /// Key-value keys read and written.
     pub keys_max: u32,
-    /// Keys that one listing answers.
+    /// Keys that one listing answers. One invocation may list sixteen times as many.
     pub listed_keys_max: u32,
     /// A blob, bytes.
     pub blob_bytes_max: u64,
