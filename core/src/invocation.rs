@@ -18,6 +18,7 @@ use crate::{
     Attributes, Body, Emit, Envelope, EventId, EventResult, Failure, FailureKind, KvKey, KvWrite, Name,
     Outcome, Read, Span, TenantId, Usage,
     model::{Access, Function, Shared},
+    record::OUTCOME_BYTES_MAX,
 };
 
 /// A call that a guest makes.
@@ -217,6 +218,7 @@ struct Current {
     emits: Vec<Emit>,
     emitted_bytes: u64,
     writes: BTreeMap<KvKey, Option<Body>>,
+    written_bytes: u64,
     /// How often each outbound call was made, for its key's occurrence.
     outbound: BTreeMap<String, u32>,
     http_calls: u32,
@@ -242,6 +244,7 @@ pub struct Invocation {
     results: Vec<EventResult>,
     /// Writes of events that succeeded, later ones over earlier ones.
     writes: BTreeMap<KvKey, Option<Body>>,
+    written_bytes: u64,
     /// The first version read of each key.
     reads: BTreeMap<KvKey, u64>,
 }
@@ -258,6 +261,7 @@ impl Invocation {
             waiting: None,
             results: Vec::new(),
             writes: BTreeMap::new(),
+            written_bytes: 0,
             reads: BTreeMap::new(),
         })
     }
@@ -294,6 +298,7 @@ impl Invocation {
             emits: Vec::new(),
             emitted_bytes: 0,
             writes: BTreeMap::new(),
+            written_bytes: 0,
             outbound: BTreeMap::new(),
             http_calls: 0,
             log_lines: 0,
@@ -356,6 +361,7 @@ impl Invocation {
         });
         let emits = if verdict.is_ok() {
             self.writes.extend(current.writes);
+            self.written_bytes = self.writes.iter().map(|(key, value)| written(key, value.as_ref())).sum();
             current.emits
         } else {
             Vec::new()
@@ -482,7 +488,14 @@ impl Invocation {
         let key = self.key(namespace, key, Access::ReadWrite)?;
         let most = self.application.limits.invocation.value_bytes_max;
         within("value_bytes_max", value.as_ref().map_or(0, |v| v.len() as u64), most)?;
-        self.current()?.writes.insert(key, value);
+        let before = self.written_bytes;
+        let current = self.current()?;
+        let replaced = current.writes.get(&key).map_or(0, |old| written(&key, old.as_ref()));
+        let bytes = current.written_bytes - replaced + written(&key, value.as_ref());
+        // Host memory, which the guest's own limit does not bound. More than that could never be committed.
+        within("written bytes of one run", before + bytes, OUTCOME_BYTES_MAX)?;
+        current.written_bytes = bytes;
+        current.writes.insert(key, value);
         Ok(Reply::Done)
     }
 
@@ -617,6 +630,11 @@ fn denied(function: &Name, what: &str, which: &str, add: impl FnOnce(&str) -> St
     CallError::Denied(format!(
         "function {function} may not {what} {shown}: the grant is missing; add `{add}` to [function.{function}.grants]"
     ))
+}
+
+/// What a write takes.
+fn written(key: &KvKey, value: Option<&Body>) -> u64 {
+    (key.namespace.len() + key.key.len() + value.map_or(0, |value| value.len())) as u64
 }
 
 fn within(limit: &str, value: u64, most: u64) -> Result<(), CallError> {

@@ -4,9 +4,11 @@
 //! platform. Each has one file, and what is refused is refused with a stable code and the limit's name.
 //! `/_flyball/results/{id}` is the gateway's own.
 //!
+//! - `head`: what no request may be.
 //! - `router`: which route a path and method lead to. - `refuse`: every way to say no.
 //! - `request`: tenant, body, headers on the way in. - `slow`: clients that do not read.
 
+mod head;
 mod refuse;
 mod request;
 mod router;
@@ -37,8 +39,8 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpStream};
 
 pub use refuse::{GatewayCode, GatewayError};
-use request::Arrived;
-use router::{Found, Router};
+use request::{Admitted, Arrived};
+use router::Router;
 
 use crate::{
     lane::locked,
@@ -230,21 +232,11 @@ impl Gateway {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Result<Response<Bytes>, GatewayError> {
-        let bytes = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
-        if bytes > self.limits.uri_bytes_max {
-            return Err(GatewayError::uri_too_long(self.limits.uri_bytes_max, bytes));
-        }
+        head::check(&request, &self.limits)?;
         if let Some(id) = request.uri().path().strip_prefix("/_flyball/results/") {
             return self.result(&request, id).await;
         }
-        let route = match self.router.find(request.method(), request.uri().path()) {
-            Found::Route(route, parameters) => (route, parameters),
-            Found::OtherMethods(methods) => return Err(GatewayError::method(request.method(), &methods)),
-            Found::Nothing => return Err(GatewayError::no_route(request.uri().path())),
-        };
-        let (route, parameters) = route;
-        let tenant = request::tenant(&self.platform, &route.tenant, &parameters, &request)?;
-        let key = request::idempotency_key(request.headers())?;
+        let Admitted { route, tenant, key } = request::admit(&self.platform, &self.router, &request)?;
         let max = self.platform.application().limits.request_bytes_max;
         let request = request::read(request, max, self.limits.body_timeout, &self.bodies).await?;
         let (request, _room) = request;

@@ -220,6 +220,33 @@ fn listings_without_end_are_refused_with_the_limit() {
 }
 
 #[test]
+fn writes_that_no_commit_could_take_are_not_kept_in_memory() {
+    let mut roomy = Application::clone(&application());
+    roomy.limits.invocation.value_bytes_max = 1 << 20;
+    roomy.limits.invocation.keys_max = 1_000;
+    let mut run = Invocation::new(Arc::new(roomy.check().unwrap()), "f", TENANT).unwrap();
+    let large = |key: u32| GuestCall::KvSet {
+        namespace: "own".into(),
+        key: format!("{key}"),
+        value: Some(Body::from(vec![0; 1 << 20])),
+    };
+    // Ten in one event, the same again in the next, twenty more: what is written over takes no room.
+    for (seq, keys) in [(1, 0..10), (2, 0..10), (3, 10..31)] {
+        run.begin(envelope(seq));
+        for key in keys {
+            assert_eq!(run.call(large(key)), Step::Reply(Reply::Done), "{key}");
+            assert_eq!(run.call(large(key)), Step::Reply(Reply::Done), "{key} again");
+        }
+        run.end(Ok(Body::default()));
+    }
+    run.begin(envelope(4));
+    let said = refused(run.call(large(31))).to_string();
+    assert!(said.contains("written bytes of one run is 33554432"), "{said}");
+    run.end(Err(Failure::new(FailureKind::Permanent, "full")));
+    assert_eq!(run.finish(4, Usage::default()).writes.len(), 31);
+}
+
+#[test]
 fn a_refusal_quotes_only_the_start_of_what_the_guest_sent() {
     let long = "é".repeat(1 << 20);
     let http = GuestCall::Http { host: long.clone(), port: 443, name: "GET".into() };

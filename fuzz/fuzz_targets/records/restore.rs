@@ -269,7 +269,7 @@ impl Lane {
 
     /// Everything is committed and every run succeeds: what may run before the end of time does.
     fn rest(&mut self) {
-        for _ in 0..400 {
+        for _ in 0..20_000 {
             if let Some(&batch) = self.commits.keys().next() {
                 self.commit(batch, false);
             } else if let Some(&run) = self.runs.keys().next() {

@@ -6,6 +6,9 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
+/// What of a client's text is quoted, bytes.
+const SHOWN_BYTES_MAX: usize = 200;
+
 /// What the gateway refuses by itself; `docs/errors/` has a page for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GatewayCode {
@@ -37,11 +40,13 @@ pub enum GatewayCode {
     NoResult,
     /// No memory is left for another body.
     Busy,
+    /// There are too many headers.
+    TooManyHeaders,
 }
 
 impl GatewayCode {
     /// All of them.
-    pub const ALL: [GatewayCode; 14] = [
+    pub const ALL: [GatewayCode; 15] = [
         GatewayCode::NoRoute,
         GatewayCode::Method,
         GatewayCode::NoKey,
@@ -56,6 +61,7 @@ impl GatewayCode {
         GatewayCode::Connections,
         GatewayCode::NoResult,
         GatewayCode::Busy,
+        GatewayCode::TooManyHeaders,
     ];
 
     /// The stable code.
@@ -84,6 +90,7 @@ impl GatewayCode {
             GatewayCode::Connections => ("FE4012", StatusCode::SERVICE_UNAVAILABLE),
             GatewayCode::NoResult => ("FE4013", StatusCode::NOT_FOUND),
             GatewayCode::Busy => ("FE4014", StatusCode::SERVICE_UNAVAILABLE),
+            GatewayCode::TooManyHeaders => ("FE4015", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
         }
     }
 }
@@ -120,11 +127,12 @@ impl GatewayError {
     }
 
     pub(super) fn no_route(path: &str) -> GatewayError {
-        GatewayError::own(GatewayCode::NoRoute, format!("no route leads to {path}"))
+        GatewayError::own(GatewayCode::NoRoute, format!("no route leads to {}", shown(path)))
     }
 
     pub(super) fn method(method: &Method, others: &[String]) -> GatewayError {
         let allow = others.join(", ");
+        let method = shown(method.as_str());
         GatewayError::own(GatewayCode::Method, format!("{method} is not among the methods here: {allow}"))
             .with(header::ALLOW, allow)
     }
@@ -142,13 +150,14 @@ impl GatewayError {
 
     pub(super) fn no_tenant(name: Option<&str>) -> GatewayError {
         let message = match name {
-            Some(name) => format!("there is no tenant {name:?}, or it is disabled"),
+            Some(name) => format!("there is no tenant {:?}, or it is disabled", shown(name)),
             None => "the request names no tenant where its route looks for one".into(),
         };
         GatewayError::own(GatewayCode::NoTenant, message)
     }
 
     pub(super) fn other_tenant(named: &str) -> GatewayError {
+        let named = shown(named);
         let message = format!("the API key is not one of tenant {named:?}, which the request names");
         GatewayError::own(GatewayCode::OtherTenant, message)
     }
@@ -191,11 +200,24 @@ impl GatewayError {
         GatewayError::own(GatewayCode::UriTooLong, message).limited(max, bytes)
     }
 
+    pub(super) fn too_many_headers(max: usize, headers: usize) -> GatewayError {
+        let message = format!("there are {headers} headers; headers_max is {max}");
+        GatewayError::own(GatewayCode::TooManyHeaders, message).limited(max, headers)
+    }
+
+    pub(super) fn tunnel() -> GatewayError {
+        let message = "CONNECT asks for a tunnel, and this is no proxy: send the request itself";
+        GatewayError::own(GatewayCode::Method, message.into()).with(header::ALLOW, String::new())
+    }
+
     pub(super) fn bad_header(name: &str, why: &str) -> GatewayError {
         GatewayError::own(GatewayCode::BadHeader, format!("the header {name}: {why}"))
+            // Whoever reads the head otherwise may see other requests in what follows.
+            .with(header::CONNECTION, "close".into())
     }
 
     pub(super) fn no_result(id: &str) -> GatewayError {
+        let id = shown(id);
         let message = format!("there is no result {id:?} for this tenant, or it is forgotten");
         GatewayError::own(GatewayCode::NoResult, message)
     }
@@ -262,6 +284,14 @@ impl GatewayError {
             }
         }
         response
+    }
+}
+
+/// The start of what a client sent, for a message: an answer does not grow with what was asked.
+fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.get(..text.floor_char_boundary(SHOWN_BYTES_MAX)) {
+        Some(start) if start.len() < text.len() => format!("{start}…").into(),
+        _ => text.into(),
     }
 }
 

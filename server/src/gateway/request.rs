@@ -3,13 +3,16 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use flyball_core::model::TenantFrom;
+use flyball_core::model::{Route, TenantFrom};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header, uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{GatewayError, router::Parameters};
+use super::{
+    GatewayError,
+    router::{Found, Parameters, Router},
+};
 use crate::{platform::Platform, tenants::Identity};
 
 /// A request that may go to the platform.
@@ -20,7 +23,33 @@ pub(super) struct Arrived {
     pub(super) key: Option<String>,
 }
 
+/// What the head of a request says: whose it is and where it goes.
+#[derive(Debug)]
+pub(super) struct Admitted<'a> {
+    pub(super) route: &'a Route,
+    pub(super) tenant: Identity,
+    pub(super) key: Option<String>,
+}
+
+/// Reads the head; nothing of the body is read for a request that is refused here.
+pub(super) fn admit<'a, B>(
+    platform: &Platform,
+    router: &'a Router,
+    request: &Request<B>,
+) -> Result<Admitted<'a>, GatewayError> {
+    let (route, parameters) = match router.find(request.method(), request.uri().path()) {
+        Found::Route(route, parameters) => (route, parameters),
+        Found::OtherMethods(methods) => return Err(GatewayError::method(request.method(), &methods)),
+        Found::Nothing => return Err(GatewayError::no_route(request.uri().path())),
+    };
+    let tenant = tenant(platform, &route.tenant, &parameters, request)?;
+    let key = idempotency_key(request.headers())?;
+    Ok(Admitted { route, tenant, key })
+}
+
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// How our keys begin.
+const OURS: &[u8] = b"fb_";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Headers of one connection, not of the message: RFC 9110, 7.6.1.
@@ -37,7 +66,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Whose request it is, by the route's rule. A key that is shown must be valid, and of the tenant that
 /// the request names, whatever the rule.
-pub(super) fn tenant<B>(
+fn tenant<B>(
     platform: &Platform,
     from: &TenantFrom,
     parameters: &Parameters,
@@ -57,7 +86,7 @@ pub(super) fn tenant<B>(
         }
         TenantFrom::Host => host_label(request),
     };
-    let keyed = match api_key(request.headers()) {
+    let keyed = match api_key(request.headers())? {
         // Without a rule for keys, another scheme's `Authorization` is the function's own business.
         None if *from == TenantFrom::Key => return Err(GatewayError::no_key()),
         None => None,
@@ -78,21 +107,28 @@ pub(super) fn tenant<B>(
 
 /// Whose key is shown.
 pub(super) fn by_key(platform: &Platform, headers: &HeaderMap) -> Result<Identity, GatewayError> {
-    let key = api_key(headers).ok_or_else(GatewayError::no_key)?;
+    let key = api_key(headers)?.ok_or_else(GatewayError::no_key)?;
     let identity = platform.tenant_by_key(key).ok_or_else(GatewayError::wrong_key)?;
     if identity.enabled { Ok(identity) } else { Err(GatewayError::no_tenant(Some(&identity.name))) }
 }
 
 /// A key of ours: `X-Api-Key` or a bearer token that looks like one. Others are the function's business.
-fn api_key(headers: &HeaderMap) -> Option<&str> {
-    if let Some(key) = headers.get(API_KEY).and_then(|key| key.to_str().ok())
-        && key.starts_with("fb_")
-    {
-        return Some(key);
+fn api_key(headers: &HeaderMap) -> Result<Option<&str>, GatewayError> {
+    let tokens = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
+    let plain = headers.get_all(API_KEY).iter().map(HeaderValue::as_bytes);
+    let mut keys = plain.chain(tokens).filter(|key| key.starts_with(OURS));
+    let Some(key) = keys.next() else { return Ok(None) };
+    if keys.any(|other| other != key) {
+        // Whichever we took, somebody else might take the other.
+        return Err(GatewayError::bad_header("X-Api-Key or Authorization", "two keys are shown; send one"));
     }
-    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = token.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && token.starts_with("fb_")).then_some(token.trim())
+    std::str::from_utf8(key).map(Some).map_err(|_| GatewayError::wrong_key())
+}
+
+/// The token of `Bearer TOKEN`.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
 fn host_label<B>(request: &Request<B>) -> Option<&str> {
@@ -101,7 +137,7 @@ fn host_label<B>(request: &Request<B>) -> Option<&str> {
 }
 
 /// The idempotency key, if the request has one. Its length and characters are the platform's to check.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, GatewayError> {
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, GatewayError> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(first) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -194,13 +230,13 @@ pub(super) fn for_function(
     let host = request.headers().get(header::HOST).cloned();
     let headers = request.headers_mut();
     strip_hop_by_hop(headers);
-    let ours = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("fb_"));
+    let ours = |value: &HeaderValue| value.as_bytes().windows(OURS.len()).any(|part| part == OURS);
     for name in [API_KEY, header::AUTHORIZATION] {
-        if headers.get(&name).is_some_and(ours) {
+        if headers.get_all(&name).iter().any(ours) {
             headers.remove(name);
         }
     }
-    while let Some(name) = headers.keys().find(|name| name.as_str().starts_with("x-flyball-")).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_spoken_for(name.as_str())).cloned() {
         headers.remove(name);
     }
     if let Ok(name) = HeaderValue::from_str(&tenant.name) {
@@ -211,8 +247,6 @@ pub(super) fn for_function(
         headers.insert("x-forwarded-for", address);
     }
     headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
-    headers.remove("forwarded");
-    headers.remove("x-forwarded-host");
     if let Some(host) = host {
         headers.insert("x-forwarded-host", host);
     }
@@ -227,6 +261,16 @@ pub(super) fn for_function(
         *request.uri_mut() = uri;
     }
     request
+}
+
+/// Whether only we may say it to a function: who asks, and from where. Some read `_` as `-`.
+fn is_spoken_for(name: &str) -> bool {
+    let same = |(byte, wanted): (u8, u8)| byte == wanted || (byte == b'_' && wanted == b'-');
+    let starts = |prefix: &str| name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(same);
+    starts("x-flyball-")
+        || starts("x-forwarded-")
+        || name == "forwarded"
+        || (starts("x-real-ip") && name.len() == "x-real-ip".len())
 }
 
 /// Removes what belongs to a connection, and what `Connection` names.
@@ -258,7 +302,13 @@ mod tests {
             .header("connection", "close, X-Hop")
             .header("x-hop", "1")
             .header("x-api-key", "fb_acme_1")
+            .header("x-api-key", "another")
             .header("x-flyball-tenant", "somebody-else")
+            .header("x_flyball_tenant", "somebody-else")
+            .header("x-real-ip", "6.6.6.6")
+            .header("x-forwarded-host", "evil.example")
+            .header("x-forwarded-port", "1")
+            .header("forwarded", "for=6.6.6.6")
             .header("x-kept", "1")
             .body(Bytes::new())
             .unwrap();
@@ -291,11 +341,30 @@ mod tests {
             headers.insert(name, HeaderValue::from_static(value));
             headers
         };
-        assert_eq!(api_key(&headers("authorization", "Bearer fb_a_1")), Some("fb_a_1"));
-        assert_eq!(api_key(&headers("authorization", "bearer fb_a_1")), Some("fb_a_1"));
-        assert_eq!(api_key(&headers("authorization", "Bearer other")), None);
-        assert_eq!(api_key(&headers("authorization", "Basic fb_")), None);
-        assert_eq!(api_key(&headers("x-api-key", "fb_a_1")), Some("fb_a_1"));
-        assert_eq!(api_key(&headers("x-api-key", "anything")), None);
+        let table = [
+            ("authorization", "Bearer fb_a_1", Some("fb_a_1")),
+            ("authorization", "bearer   fb_a_1", Some("fb_a_1")),
+            ("authorization", "Bearer other", None),
+            ("authorization", "Basic fb_", None),
+            ("x-api-key", "fb_a_1", Some("fb_a_1")),
+            ("x-api-key", "anything", None),
+        ];
+        for (name, value, key) in table {
+            assert_eq!(api_key(&headers(name, value)).unwrap(), key, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn of_two_keys_none_is_taken() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-api-key", HeaderValue::from_static("not-ours"));
+        headers.append("x-api-key", HeaderValue::from_static("fb_a_1"));
+        headers.append("authorization", HeaderValue::from_static("Bearer fb_a_1"));
+        assert_eq!(api_key(&headers).unwrap(), Some("fb_a_1"), "the same, twice");
+        headers.append("authorization", HeaderValue::from_static("Bearer fb_b_2"));
+        assert!(api_key(&headers).is_err());
+        headers.clear();
+        headers.append("x-api-key", HeaderValue::from_bytes(b"fb_\xff").unwrap());
+        assert!(api_key(&headers).is_err(), "a key that is no text is a wrong key, not none");
     }
 }
