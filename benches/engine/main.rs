@@ -37,6 +37,11 @@ fn main() {
         println!("{:016x} {}", world.fingerprint(), world.started);
         return;
     }
+    if arguments.get("memory-of").is_some() {
+        let delay = Span::from_secs(arguments.number("delay-secs", 0));
+        memory::waiting(arguments.number("memory-of", 0), delay).print();
+        return;
+    }
     let tenants = arguments.number("tenants", u64::from(FEW)) as u32;
     if arguments.get("steps").is_some() {
         let mut world = World::new(tenants, OUTSTANDING);
@@ -53,7 +58,6 @@ fn main() {
         load::SLOTS
     );
     let mut report = Report::new("engine", conditions, &arguments);
-    // First, while the heap is small and nothing else was on it.
     memory(&mut report, arguments.number("waiting", 1_000_000));
     steps(&mut report, arguments.number("rounds", 7) as usize);
     neighbour(&mut report);
@@ -64,12 +68,18 @@ fn print_kinds(world: &World) {
     for (kind, (count, nanos)) in KINDS.iter().zip(world.tally) {
         println!("  {kind:<20} {count:>9} × {:>6} ns", nanos / count.max(1));
     }
+    let counts = world.engine.counts();
+    let at_work = (counts.waiting, counts.waiting_calls, counts.invocations, world.pending());
+    println!("  events waiting, calls waiting, runs, inputs to come: {at_work:?}");
     println!("  started {}, refused {}, waited for {:?}", world.started, world.refused, world.waited);
 }
 
 fn memory(report: &mut Report, count: u64) {
-    for (what, delay) in [("ready", Span::ZERO), ("delayed", Span::from_secs(600))] {
-        let found = memory::waiting(count, delay);
+    for (what, delay_secs) in [("ready", 0), ("delayed", 600)] {
+        let Some(found) = memory::in_own_process(count, delay_secs) else {
+            eprintln!("the process that measures memory said nothing");
+            continue;
+        };
         let mib = found.resident as f64 / f64::from(1 << 20);
         let promise = Promise::AtMost(128.0 * count as f64 / 1e6);
         report.promised(format!("{count} events {what}, resident above idle"), mib, "MiB", promise);
@@ -91,6 +101,13 @@ fn steps(report: &mut Report, rounds: usize) {
     report.figure("100,000 tenants active", 1e9 / many_nanos, "steps/s");
     let what = "a step with 100,000 tenants to one with 10,000";
     report.promised(what, many_nanos / few_nanos, "×", Promise::AtMost(1.5));
+    // Whether the load was the one meant: all slots taken, and work waiting.
+    for (world, tenants) in [(&few, "10,000"), (&many, "100,000")] {
+        let counts = world.engine.counts();
+        let (runs, waiting) = (counts.invocations as f64, (counts.waiting + counts.waiting_calls) as f64);
+        report.promised(format!("runs at the end, {tenants} tenants"), runs, "", slots_taken());
+        report.figure(format!("waiting at the end, {tenants} tenants"), waiting, "");
+    }
     for (index, kind) in KINDS.iter().enumerate() {
         for (world, tenants) in [(&few, "10,000"), (&many, "100,000")] {
             let (count, nanos) = world.tally.get(index).copied().unwrap_or_default();
@@ -102,6 +119,11 @@ fn steps(report: &mut Report, rounds: usize) {
         few.run(STEPS);
     });
     report.figure("allocations, the world's own too", heap.count as f64 / STEPS as f64, "each step");
+}
+
+/// A step is one in which there is work to choose from only while nearly all slots are taken.
+fn slots_taken() -> Promise {
+    Promise::AtLeast(f64::from(load::SLOTS) * 0.95)
 }
 
 fn neighbour(report: &mut Report) {

@@ -1,5 +1,7 @@
 //! What a waiting event costs in memory, with a million of them.
 
+use std::process::Command;
+
 use flyball_core::{
     Body, CallerId, CommitResult, Effect, Engine, Input, Send, Settings, Span, TenantId, Time,
 };
@@ -18,6 +20,22 @@ pub struct Waiting {
     pub bytes_each: f64,
     /// Resident memory above an engine with the same tenants and nothing to do, bytes.
     pub resident: u64,
+}
+
+impl Waiting {
+    pub fn print(self) {
+        println!("{} {}", self.bytes_each, self.resident);
+    }
+}
+
+/// [`waiting`] in a process of its own: memory that one measurement gave back stays with its process, and
+/// the next would not see what it takes of it.
+pub fn in_own_process(count: u64, delay_secs: u64) -> Option<Waiting> {
+    let arguments = ["--memory-of", &count.to_string(), "--delay-secs", &delay_secs.to_string()];
+    let said = Command::new(std::env::current_exe().ok()?).args(arguments).output().ok()?;
+    let said = String::from_utf8(said.stdout).ok()?;
+    let (bytes_each, resident) = said.trim().split_once(' ')?;
+    Some(Waiting { bytes_each: bytes_each.parse().ok()?, resident: resident.parse().ok()? })
 }
 
 /// Sends `count` events that wait, for a slot or for `delay`, and measures what stays.

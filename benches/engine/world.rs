@@ -236,6 +236,11 @@ impl World {
         EventResult { verdict: Ok(Body::from(&b"{}"[..])), emits }
     }
 
+    /// Inputs that the world will give next.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// A hash over every effect since `digest` was set: two versions of the engine can be compared by it.
     pub fn fingerprint(&self) -> u64 {
         self.digest.as_ref().map_or(0, Hasher::finish)
