@@ -6,7 +6,8 @@
 //!
 //! - `writer`: the one thread that commits, in groups, in the order of the engine's batch numbers.
 //! - `reopen`: makes an engine from the store: at the start, and after a commit that failed.
-//! - `health`: whether work is taken, and why not. `clock`: the lane's time. `bounds`: what is refused because no store could take it.
+//! - `health`: whether work is taken, and why not. `clock`: the lane's time.
+//! - `bounds`: what is refused because no store could take it.
 //! - `wire`: how an HTTP request or response is an event's body.
 
 mod bounds;
