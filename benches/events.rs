@@ -173,7 +173,8 @@ impl Bare {
                 let waiting = self.waiting(Seq(seq), 1);
                 self.batch(record::Write::Update { seq: Seq(seq), waiting })
             }));
-            batches.extend(of(2).map(|seq| self.batch(record::Write::Remove { seq: Seq(seq) })));
+            batches
+                .extend(of(2).map(|seq| self.batch(record::Write::Remove { seq: Seq(seq), noted: false })));
             if let Err(error) = self.store.commit(&batches) {
                 eprintln!("the bare cycle: {error}");
             }

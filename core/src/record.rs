@@ -148,6 +148,8 @@ pub enum Write {
     Remove {
         /// Its place.
         seq: Seq,
+        /// Whether it has a history. Most have none, and need not be searched for one.
+        noted: bool,
     },
     /// An event goes to the dead letters; envelope, body and history stay.
     Bury {
@@ -234,12 +236,15 @@ impl Write {
             Write::Note { seq, number, failed } => {
                 vec![Encoded::Put(History, history_key(*seq, *number), encode(failed))]
             }
-            Write::Remove { seq } => vec![
-                Encoded::Delete(State, key_of(*seq)),
-                Encoded::Delete(Events, key_of(*seq)),
-                Encoded::Delete(Bodies, key_of(*seq)),
-                Encoded::DeletePrefix(History, key_of(*seq)),
-            ],
+            Write::Remove { seq, noted } => {
+                let mut encoded = vec![
+                    Encoded::Delete(State, key_of(*seq)),
+                    Encoded::Delete(Events, key_of(*seq)),
+                    Encoded::Delete(Bodies, key_of(*seq)),
+                ];
+                encoded.extend(noted.then(|| Encoded::DeletePrefix(History, key_of(*seq))));
+                encoded
+            }
             Write::Bury { seq, dead } => {
                 vec![Encoded::Delete(State, key_of(*seq)), Encoded::Put(Dead, key_of(*seq), encode(dead))]
             }

@@ -234,7 +234,7 @@ impl Gateway {
     ) -> Result<Response<Bytes>, GatewayError> {
         head::check(&request, &self.limits)?;
         if let Some(id) = request.uri().path().strip_prefix("/_flyball/results/") {
-            return self.result(&request, id).await;
+            return Box::pin(self.result(&request, id)).await;
         }
         let Admitted { route, tenant, key } = request::admit(&self.platform, &self.router, &request)?;
         let max = self.platform.application().limits.request_bytes_max;
@@ -244,7 +244,8 @@ impl Gateway {
         let arrived = Arrived { tenant, request, key };
         match route.mode {
             RouteMode::Sync => self.sync(route, arrived).await,
-            RouteMode::Async => self.later(route, arrived).await,
+            // On the heap, so that synchronous calls, of which there are most, do not carry it about.
+            RouteMode::Async => Box::pin(self.later(route, arrived)).await,
         }
     }
 

@@ -5,6 +5,7 @@
 //! there is nothing but `step`.
 //!
 //! - `writer`: the one thread that commits, in groups, in the order of the engine's batch numbers.
+//! - `start`: what an invocation is given, and where its end goes.
 //! - `reopen`: makes an engine from the store: at the start, and after a commit that failed.
 //! - `health`: whether work is taken, and why not. `clock`: the lane's time.
 //! - `bounds`: what is refused because no store could take it.
@@ -14,6 +15,7 @@ mod bounds;
 mod clock;
 mod health;
 mod reopen;
+mod start;
 pub(crate) mod wire;
 mod writer;
 
@@ -30,14 +32,12 @@ use std::{
 
 use bytes::Bytes;
 use flyball_core::{
-    Answer, BatchNo, CallerId, Commit, Effect, Engine, Envelope, EventId, Failure, FailureKind, Input,
-    InvocationId, Keyed, Lineage, Name, Outcome, Refusal, Send as SendEvent, Start, StartedEvent, TenantId,
-    Time, Usage, Work,
-    invocation::Invocation,
+    Answer, CallerId, Commit, Effect, Engine, EventId, Input, InvocationId, Keyed, Name, Outcome, Refusal,
+    Send as SendEvent, Start, TenantId, Time,
     model::Shared,
     record::{self, Bucket, Settled},
 };
-use flyball_host::{Backend, Delivery, Finished, FirstSlice, HttpCall};
+use flyball_host::{Backend, FirstSlice};
 use flyball_store::{Store, Table};
 use http::{Request, Response};
 use tokio::sync::{Notify, oneshot};
@@ -45,11 +45,7 @@ use tokio::sync::{Notify, oneshot};
 use clock::Clock;
 use health::{Down, Health};
 
-use crate::{
-    executor::{Executor, Job},
-    telemetry::Telemetry,
-    tenants::Tenants,
-};
+use crate::{executor::Executor, telemetry::Telemetry, tenants::Tenants};
 
 /// The timer looks again after this time at most: the steady clock stands still while a machine sleeps.
 const ALARM_MAX: Duration = Duration::from_secs(1);
@@ -91,7 +87,8 @@ pub(crate) struct Lane {
     callers: Mutex<HashMap<CallerId, Caller>>,
     next_caller: AtomicU64,
     commits: Mutex<Option<mpsc::Sender<(u64, Commit)>>>,
-    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// The writer, and the thread that tells the engine of what it wrote.
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     alarm: Arc<Alarm>,
     health: Health,
     /// No new work is taken from outside, by whatever engine there is.
@@ -145,16 +142,14 @@ impl Lane {
             callers: Mutex::new(HashMap::new()),
             next_caller: AtomicU64::new(1),
             commits: Mutex::new(Some(send)),
-            writer: Mutex::new(None),
+            threads: Mutex::new(Vec::new()),
             alarm: Arc::new(Alarm { at: AtomicU64::new(u64::MAX), changed: Notify::new() }),
             health: Health::new(),
             draining: AtomicBool::new(false),
         });
         lane.reopen()?;
-        let weak = Arc::downgrade(&lane);
-        let writer = std::thread::Builder::new().name("flyball-writer".into());
-        let writer = writer.spawn(move || writer::run(&weak, &receive));
-        *locked(&lane.writer) = Some(writer.map_err(reopen::ReopenError::Thread)?);
+        let threads = writer::start(&lane, receive).map_err(reopen::ReopenError::Thread)?;
+        locked(&lane.threads).extend(threads);
         io.spawn(timer(Arc::downgrade(&lane), lane.alarm.clone()));
         Ok(lane)
     }
@@ -203,30 +198,35 @@ impl Lane {
     }
 
     /// Carries effects out in their order, but for two kinds: notes come first, so that whoever is answered
-    /// finds them, and what is to start here comes last, so that nobody else waits for it.
+    /// finds them, and what is to start here comes last, so that nobody else waits for it. An invocation that
+    /// can't be started has ended, which leads to further effects.
     pub(super) fn carry_out_all(
         self: &Arc<Self>,
-        generation: u64,
-        effects: Vec<Effect>,
+        mut generation: u64,
+        mut effects: Vec<Effect>,
         here: impl Fn(&Start) -> bool,
     ) {
-        let (mut notes, mut others) = (Vec::new(), Vec::with_capacity(effects.len()));
-        for effect in effects {
-            match effect {
-                Effect::Note(note) => notes.push(note),
-                other => others.push(other),
+        while !effects.is_empty() {
+            let notes = effects.iter().filter_map(|effect| match effect {
+                Effect::Note(note) => Some(note),
+                _ => None,
+            });
+            self.telemetry.note(notes, wall_clock());
+            let (mut own, mut ended) = (None, Vec::new());
+            for effect in effects {
+                match effect {
+                    Effect::Start(start) if here(&start) => own = Some(start),
+                    Effect::Start(start) => ended.extend(self.start(generation, start, FirstSlice::Queued)),
+                    other => self.carry_out(generation, other),
+                }
             }
-        }
-        self.telemetry.note(&notes, wall_clock());
-        let mut own = None;
-        for effect in others {
-            match effect {
-                Effect::Start(start) if here(&start) => own = Some(start),
-                other => self.carry_out(generation, other),
+            if let Some(start) = own {
+                ended.extend(self.start(generation, start, FirstSlice::Here));
             }
-        }
-        if let Some(start) = own {
-            self.start(generation, start, FirstSlice::Here);
+            (generation, effects) = match ended.is_empty() {
+                true => return,
+                false => self.effects_of(Some(generation), ended),
+            };
         }
     }
 
@@ -284,7 +284,7 @@ impl Lane {
         }
     }
 
-    fn carry_out(self: &Arc<Self>, generation: u64, effect: Effect) {
+    fn carry_out(&self, generation: u64, effect: Effect) {
         match effect {
             Effect::Commit(commit) => {
                 let commits = locked(&self.commits);
@@ -295,12 +295,12 @@ impl Lane {
                     self.disappoint_all();
                 }
             }
-            Effect::Start(start) => self.start(generation, start, FirstSlice::Queued),
             // The executor keeps deadlines itself, and gives what the run did; the engine's own patience
             // ends with `Lost`.
             Effect::Stop(invocation) => tracing::debug!(?invocation, "a run has reached its deadline"),
             Effect::Answer(caller, answer) => self.answer(caller, answer),
-            Effect::Note(note) => self.telemetry.note(&[note], wall_clock()),
+            // Both are `carry_out_all`'s own.
+            Effect::Note(_) | Effect::Start(_) => {}
         }
     }
 
@@ -471,174 +471,6 @@ impl Lane {
         Ok(None)
     }
 
-    fn start(self: &Arc<Self>, generation: u64, start: Start, first_slice: FirstSlice) {
-        let invocation = start.invocation;
-        let events = match &start.work {
-            Work::Call { .. } => 1,
-            Work::Events(events) => events.len(),
-        };
-        if let Err(failure) = self.try_start(generation, start, first_slice) {
-            self.finished(generation, invocation, failed(&failure, events));
-        }
-    }
-
-    fn try_start(
-        self: &Arc<Self>,
-        generation: u64,
-        start: Start,
-        first_slice: FirstSlice,
-    ) -> Result<(), Failure> {
-        let Start { invocation, function, tenant, work, deadline } = start;
-        let not_started = |why: String| Failure::new(FailureKind::NotStarted, why);
-        let state = Invocation::new(self.application.clone(), &function, tenant)
-            .ok_or_else(|| not_started(format!("there is no function {function}")))?;
-        let name = self.tenants.name_of(tenant).ok_or_else(|| not_started("its tenant is unknown".into()))?;
-        let caller = match &work {
-            Work::Call { caller, .. } => Some(*caller),
-            Work::Events(_) => None,
-        };
-        let (input, unreadable) = match work {
-            Work::Call { caller, id, accepted } => {
-                (self.call_input(&function, tenant, caller, id, accepted)?, Vec::new())
-            }
-            Work::Events(events) => self.events_input(&function, tenant, &events)?,
-        };
-        let http = matches!(input, flyball_host::Input::Http(_));
-        let lane = Arc::clone(self);
-        let left = deadline.since(self.now());
-        self.executor.start(Job {
-            function,
-            tenant: name,
-            invocation: state,
-            input,
-            deadline: Instant::now() + Duration::from_micros(left.0),
-            response_bytes_max: self.application.limits.request_bytes_max,
-            backend: self.backend.clone(),
-            first_slice,
-            done: Box::new(move |mut finished| {
-                // They have their places among the others again.
-                for (index, failure) in unreadable {
-                    let result = flyball_core::EventResult { verdict: Err(failure), emits: Vec::new() };
-                    let results = &mut finished.outcome.results;
-                    results.insert(index.min(results.len()), result);
-                }
-                lane.ended(generation, invocation, caller, http, finished);
-            }),
-        });
-        Ok(())
-    }
-
-    fn call_input(
-        &self,
-        function: &Name,
-        tenant: TenantId,
-        caller: CallerId,
-        id: EventId,
-        accepted: Time,
-    ) -> Result<flyball_host::Input, Failure> {
-        // What reads key-value data may meet a conflict, and then starts again.
-        let again = self.application.functions.get(function).is_some_and(|f| !f.grants.kv.is_empty());
-        let taken = |caller: &mut Caller| match again {
-            true => caller.request.clone(),
-            false => caller.request.take(),
-        };
-        let request = locked(&self.callers).get_mut(&caller).and_then(taken);
-        let gone = || Failure::new(FailureKind::NotStarted, "its caller has gone");
-        let request = request.ok_or_else(gone)?;
-        let envelope = Envelope {
-            id,
-            tenant,
-            target: Name::inbox_of(function),
-            attributes: wire::attributes(&request),
-            time: accepted,
-            lineage: Lineage::edge(id),
-        };
-        Ok(flyball_host::Input::Http(Box::new(HttpCall { envelope, request, https: false })))
-    }
-
-    /// What a run of these events is given, and those that can't be read, by their place: they fail alone.
-    fn events_input(
-        &self,
-        function: &Name,
-        tenant: TenantId,
-        events: &[StartedEvent],
-    ) -> Result<(flyball_host::Input, Vec<(usize, Failure)>), Failure> {
-        let inbox = Name::inbox_of(function);
-        let mut deliveries = Vec::with_capacity(events.len());
-        let mut failures = Vec::new();
-        for (index, event) in events.iter().enumerate() {
-            let (envelope, body) = match self.read_event(tenant, event) {
-                Ok(read) => read,
-                Err(failure) => {
-                    tracing::error!(event = %event.id, %failure, "an event can't be read");
-                    failures.push((index, failure));
-                    continue;
-                }
-            };
-            // Only what was sent to the inbox itself is a request: an event that says so of itself is not.
-            if events.len() == 1
-                && envelope.target == inbox
-                && let Some(request) = wire::request(&envelope.attributes, &body)
-            {
-                let request = request.map_err(|error| unreadable(event.id, &error))?;
-                let call = HttpCall { envelope, request, https: false };
-                return Ok((flyball_host::Input::Http(Box::new(call)), failures));
-            }
-            let body = flyball_core::Body::from(&body[..]);
-            deliveries.push(Delivery { envelope, body, attempt: u32::from(event.attempt) });
-        }
-        match (deliveries.is_empty(), failures.first()) {
-            (true, Some((_, failure))) => Err(failure.clone()),
-            _ => Ok((flyball_host::Input::Events(deliveries), failures)),
-        }
-    }
-
-    fn read_event(&self, tenant: TenantId, event: &StartedEvent) -> Result<(Envelope, Bytes), Failure> {
-        let key = record::key_of(event.seq);
-        let read = |table| match self.store.get(table, &key) {
-            Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => Err(unreadable(event.id, "it is not in the store")),
-            Err(error) => Err(unreadable(event.id, &error.to_string())),
-        };
-        let envelope: Envelope = record::decode(&read(Table::Events)?)
-            .map_err(|error| unreadable(event.id, &error.to_string()))?;
-        if (envelope.id, envelope.tenant) != (event.id, tenant) {
-            return Err(unreadable(event.id, "its envelope is another event's or tenant's"));
-        }
-        Ok((envelope, read(Table::Bodies)?))
-    }
-
-    /// An executor is done with a run.
-    fn ended(
-        self: &Arc<Self>,
-        generation: u64,
-        invocation: InvocationId,
-        caller: Option<CallerId>,
-        http: bool,
-        finished: Finished,
-    ) {
-        let Finished { mut outcome, response } = finished;
-        if let Some(response) = response {
-            match caller {
-                // Nothing of it is written: it waits here for the answer.
-                Some(caller) => {
-                    if let Some(caller) = locked(&self.callers).get_mut(&caller) {
-                        caller.response = Some(response);
-                    }
-                }
-                None if http => {
-                    if let Some(result) = outcome.results.first_mut()
-                        && result.verdict.is_ok()
-                    {
-                        result.verdict = Ok(wire::encode_response(&response));
-                    }
-                }
-                None => {}
-            }
-        }
-        self.finished(generation, invocation, outcome);
-    }
-
     fn finished(self: &Arc<Self>, generation: u64, invocation: InvocationId, outcome: Outcome) {
         self.step_all(Some(generation), [Input::Finished(invocation, outcome)]);
     }
@@ -665,23 +497,18 @@ impl Lane {
         poll(wait, || self.ask(Engine::is_idle).unwrap_or(true));
         locked(&self.commits).take();
         self.executor.close();
-        if let Some(writer) = locked(&self.writer).take()
-            && writer.thread().id() != std::thread::current().id()
-        {
-            if poll(wait, || writer.is_finished()) {
-                drop(writer.join());
+        for thread in std::mem::take(&mut *locked(&self.threads)) {
+            if thread.thread().id() == std::thread::current().id() {
+                continue;
+            }
+            if poll(wait, || thread.is_finished()) {
+                drop(thread.join());
             } else {
                 tracing::error!("the store does not answer; what it was given last may not be durable");
             }
         }
         self.disappoint_all();
         self.alarm.changed.notify_one();
-    }
-
-    /// What a commit that was durable, or refused, leads to.
-    fn committed(self: &Arc<Self>, generation: u64, results: Vec<(BatchNo, flyball_core::CommitResult)>) {
-        let inputs = results.into_iter().map(|(batch, result)| Input::Committed(batch, result));
-        self.step_all(Some(generation), inputs);
     }
 }
 
@@ -730,15 +557,6 @@ impl Drop for Gone<'_> {
 
 fn unavailable() -> Answered {
     Answered { answer: Answer::Refused(Refusal::Unavailable), response: None }
-}
-
-fn unreadable(id: EventId, why: &str) -> Failure {
-    Failure::new(FailureKind::NotStarted, format!("event {id} can't be read: {why}"))
-}
-
-fn failed(failure: &Failure, events: usize) -> Outcome {
-    let result = flyball_core::EventResult { verdict: Err(failure.clone()), emits: Vec::new() };
-    Outcome { results: vec![result; events], reads: Vec::new(), writes: Vec::new(), usage: Usage::default() }
 }
 
 /// Looks again and again until it is so, for this time at most. Answers whether it is. Blocks.

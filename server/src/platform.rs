@@ -297,7 +297,8 @@ impl Platform {
                 let key = KeyOf { key, fingerprint: fingerprint_of(&request) };
                 let attributes = wire::attributes(&request);
                 let stored = StoredRequest { attributes, body: wire::encode_request(&request) };
-                self.lane.call_keyed(tenant, function.clone(), &key, stored).await
+                // On the heap: it is large, and calls without a key should not carry it about.
+                Box::pin(self.lane.call_keyed(tenant, function.clone(), &key, stored)).await
             }
         };
         match answered.answer {

@@ -112,15 +112,17 @@ impl Telemetry {
     }
 
     /// Hears of what has happened.
-    pub(crate) fn note(&self, notes: &[Note], now: Time) {
-        if notes.is_empty() {
+    pub(crate) fn note<'a>(&self, notes: impl Iterator<Item = &'a Note> + Clone, now: Time) {
+        // Most steps have none or few; the locks are taken once for all of them.
+        let mut notes = notes.peekable();
+        if notes.peek().is_none() {
             return;
         }
         let mut figures = locked(&self.figures);
-        notes.iter().for_each(|note| figures.note(note));
+        notes.clone().for_each(|note| figures.note(note));
         drop(figures);
         let mut journal = locked(&self.journal);
-        notes.iter().for_each(|note| journal.note(note, now));
+        notes.for_each(|note| journal.note(note, now));
     }
 
     /// A group was committed.

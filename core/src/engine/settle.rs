@@ -146,16 +146,16 @@ impl Engine {
         for (item, fate) in &settling.fates {
             let Item::Event(event) = *item else { continue };
             self.events[event].state = State::Settling;
-            let (seq, tenant, id) = {
+            let (seq, tenant, id, noted) = {
                 let e = &self.events[event];
-                (e.seq, e.tenant, e.id)
+                (e.seq, e.tenant, e.id, e.notes > 0)
             };
             match fate {
                 Fate::Done { body, .. } => {
-                    writes.push(Write::Remove { seq });
+                    writes.push(Write::Remove { seq, noted });
                     self.write_verdict(event, tenant, id, Ok(body.clone()), writes);
                 }
-                Fate::Told { .. } => writes.push(Write::Remove { seq }),
+                Fate::Told { .. } => writes.push(Write::Remove { seq, noted }),
                 Fate::Again => writes.push(Write::Update { seq, waiting: self.waiting_record(event) }),
                 Fate::Crashed { failure } => {
                     let run = self.events[event].attempt.saturating_add(1);

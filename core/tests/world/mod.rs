@@ -343,7 +343,10 @@ impl World {
                 // A conflict may leave a gap, never two notes of one number.
                 assert!(store.history.insert((seq, number), failed).is_none(), "a note is written once");
             }
-            Write::Remove { seq } => {
+            Write::Remove { seq, noted } => {
+                let notes = store.history.len();
+                store.history.retain(|(of, _), _| *of != seq);
+                assert!(noted || store.history.len() == notes, "a history would stay behind");
                 let waiting = store.waiting.remove(&seq).unwrap();
                 store.events.remove(&seq).unwrap();
                 // A keyed one counts by its settled record: without one its failure was told, its key is free.
@@ -360,6 +363,7 @@ impl World {
                 store.waiting.insert(seq, waiting);
             }
             Write::Discard { seq } => {
+                store.history.retain(|(of, _), _| *of != seq);
                 store.dead.remove(&seq).unwrap();
                 store.events.remove(&seq).unwrap();
             }

@@ -1,13 +1,16 @@
-//! The one thread that commits. It takes what has gathered, makes it durable in one transaction, and
-//! tells the engine. Commits go in the order of their numbers, whoever handed them over first.
+//! The one thread that commits. It takes what has gathered and makes it durable in one transaction. Commits
+//! go in the order of their numbers, whoever handed them over first. Another thread tells the engine, and
+//! carries out what that leads to, while the next commit is made.
 
 use std::{
     collections::BTreeMap,
-    sync::{Weak, mpsc},
+    io,
+    sync::{Arc, Weak, mpsc},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use flyball_core::{BatchNo, Commit, CommitResult, record};
+use flyball_core::{BatchNo, Commit, CommitResult, Input, record};
 use flyball_store::{Batch, Bytes, Check, Table, Write};
 
 use super::Lane;
@@ -19,8 +22,31 @@ const GROUP_BATCHES_MAX: usize = 512;
 /// Bytes of bodies in one transaction, after which no further batch is added.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 
+/// What an engine is told of its commits, with the engine's generation.
+type Told = (u64, Vec<Input>);
+
+/// Starts both threads. The writer ends when no commit can come any more, the other after it.
+pub(super) fn start(
+    lane: &Arc<Lane>,
+    commits: mpsc::Receiver<(u64, Commit)>,
+) -> io::Result<[JoinHandle<()>; 2]> {
+    let (tell, told) = mpsc::channel::<Told>();
+    let weak = Arc::downgrade(lane);
+    let writer = thread::Builder::new().name("flyball-writer".into());
+    let writer = writer.spawn(move || run(&weak, &commits, &tell))?;
+    let weak = Arc::downgrade(lane);
+    let teller = thread::Builder::new().name("flyball-teller".into());
+    let teller = teller.spawn(move || {
+        for (generation, inputs) in told {
+            let Some(lane) = weak.upgrade() else { return };
+            lane.step_all(Some(generation), inputs);
+        }
+    })?;
+    Ok([writer, teller])
+}
+
 /// Commits until the lane is closed.
-pub(super) fn run(lane: &Weak<Lane>, commits: &mpsc::Receiver<(u64, Commit)>) {
+fn run(lane: &Weak<Lane>, commits: &mpsc::Receiver<(u64, Commit)>, tell: &mpsc::Sender<Told>) {
     let mut waiting = Waiting { generation: 0, next: BatchNo(1), commits: BTreeMap::new() };
     let mut saved = Instant::now();
     loop {
@@ -35,7 +61,7 @@ pub(super) fn run(lane: &Weak<Lane>, commits: &mpsc::Receiver<(u64, Commit)>) {
         let Some(lane) = lane.upgrade() else { return };
         // The generation changes on this thread only: in `poison`, under `commit`.
         while let Some(group) = waiting.group(lane.generation()) {
-            commit(&lane, waiting.generation, &group);
+            commit(&lane, waiting.generation, group, tell);
         }
         if saved.elapsed() >= SAVE_NOW_EVERY {
             saved = Instant::now();
@@ -65,52 +91,53 @@ impl Waiting {
 
     /// The next batches in order, as many as go in one transaction; none of an engine that is no more: the
     /// one that is was made from a store without them.
-    fn group(&mut self, generation: u64) -> Option<Vec<(BatchNo, Batch)>> {
+    fn group(&mut self, generation: u64) -> Option<Group> {
         if self.generation != generation {
             self.commits.clear();
             return None;
         }
-        let mut group = Vec::new();
-        let mut bytes = 0;
-        while group.len() < GROUP_BATCHES_MAX
-            && bytes < GROUP_BYTES_MAX
+        let mut group = Group::default();
+        while group.batches.len() < GROUP_BATCHES_MAX
+            && group.bytes < GROUP_BYTES_MAX
             && let Some(commit) = self.commits.remove(&self.next)
         {
             self.next = BatchNo(commit.batch.0 + 1);
-            let batch = encode(&commit, &mut bytes);
-            group.push((commit.batch, batch));
+            group.numbers.push(commit.batch);
+            group.batches.push(encode(&commit, &mut group.bytes));
         }
-        (!group.is_empty()).then_some(group)
+        (!group.batches.is_empty()).then_some(group)
     }
 }
 
-fn commit(lane: &std::sync::Arc<Lane>, generation: u64, group: &[(BatchNo, Batch)]) {
-    let batches: Vec<Batch> = group.iter().map(|(_, batch)| batch.clone()).collect();
-    match lane.health.committing(|| lane.store.commit(&batches)) {
+/// What goes into one transaction.
+#[derive(Default)]
+struct Group {
+    /// The engine's numbers of the batches.
+    numbers: Vec<BatchNo>,
+    batches: Vec<Batch>,
+    /// Bytes of values.
+    bytes: usize,
+}
+
+fn commit(lane: &Arc<Lane>, generation: u64, group: Group, tell: &mpsc::Sender<Told>) {
+    match lane.health.committing(|| lane.store.commit(&group.batches)) {
         Ok(results) => {
-            let results = group.iter().zip(results).map(|((batch, _), result)| {
+            let results = group.numbers.iter().zip(results).map(|(batch, result)| {
                 let result = match result {
                     flyball_store::CommitResult::Committed { .. } => CommitResult::Done,
                     flyball_store::CommitResult::Conflict => CommitResult::Conflict,
                 };
-                (*batch, result)
+                Input::Committed(*batch, result)
             });
-            lane.telemetry.committed(group.len());
-            if lane.health.wrote(bytes_of(&batches)) {
+            // It is there as long as this thread is.
+            let _ = tell.send((generation, results.collect()));
+            lane.telemetry.committed(group.numbers.len());
+            if lane.health.wrote(group.bytes as u64) {
                 lane.watch_room();
             }
-            lane.committed(generation, results.collect());
         }
         Err(error) => lane.poison(generation, &error),
     }
-}
-
-fn bytes_of(batches: &[Batch]) -> u64 {
-    let bytes = |write: &Write| match write {
-        Write::Put { value, .. } | Write::PutVersioned { value, .. } => value.len() as u64,
-        Write::Delete { .. } | Write::DeletePrefix { .. } => 0,
-    };
-    batches.iter().flat_map(|batch| &batch.writes).map(bytes).sum()
 }
 
 fn encode(commit: &Commit, bytes: &mut usize) -> Batch {

@@ -69,6 +69,8 @@ struct Entry {
     trace: EventTrace,
     /// The next of its flow.
     next: Option<Number>,
+    /// Of a root: the last of its flow.
+    last: Number,
 }
 
 /// The first and last of a flow.
@@ -86,6 +88,8 @@ pub(super) struct Journal {
     /// The number of the next event.
     next: Number,
     numbers: HashMap<EventId, Number>,
+    /// Flows whose root is not remembered, or was not when they began. Those of others begin with their root,
+    /// which most often is all of them.
     flows: HashMap<EventId, Flow>,
 }
 
@@ -164,22 +168,9 @@ impl Journal {
         let number = self.next;
         self.next += 1;
         let slot = self.slot(number);
-        if let Some(oldest) = self.ring.get(slot).map(|entry| (entry.trace.id, entry.trace.root, entry.next))
-        {
-            self.forget(number - self.events_max, oldest);
-        }
+        self.forget(slot);
         self.numbers.insert(id, number);
-        match self.flows.entry(root) {
-            std::collections::hash_map::Entry::Vacant(vacant) => {
-                vacant.insert(Flow { first: number, last: number });
-            }
-            std::collections::hash_map::Entry::Occupied(mut flow) => {
-                let last = std::mem::replace(&mut flow.get_mut().last, number);
-                if let Some(entry) = self.ring.get_mut((last % self.events_max) as usize) {
-                    entry.next = Some(number);
-                }
-            }
-        }
+        self.join(id, root, number);
         let (cause, queue, end) = (None, None, None);
         match self.ring.get_mut(slot) {
             Some(entry) => {
@@ -187,35 +178,57 @@ impl Journal {
                 runs.clear();
                 runs.shrink_to(1);
                 entry.trace = EventTrace { id, root, cause, tenant, queue, accepted, runs, end };
-                entry.next = None;
+                (entry.next, entry.last) = (None, number);
             }
             None => {
                 let runs = Vec::new();
                 let trace = EventTrace { id, root, cause, tenant, queue, accepted, runs, end };
-                self.ring.push(Entry { trace, next: None });
+                self.ring.push(Entry { trace, next: None, last: number });
             }
         }
         number
     }
 
-    /// Makes room: the oldest of all is the first of its flow.
-    fn forget(&mut self, number: Number, (id, root, next): (EventId, EventId, Option<Number>)) {
-        self.numbers.remove(&id);
-        match next {
-            Some(next) => {
-                if let Some(flow) = self.flows.get_mut(&root) {
-                    debug_assert_eq!(flow.first, number, "a flow's first is its oldest");
-                    flow.first = next;
-                }
-            }
-            None => drop(self.flows.remove(&root)),
+    /// Puts a new event at the end of its flow.
+    fn join(&mut self, id: EventId, root: EventId, number: Number) {
+        let last = if let Some(flow) = self.flows.get_mut(&root) {
+            std::mem::replace(&mut flow.last, number)
+        } else if id == root {
+            return;
+        } else if let Some(slot) = self.numbers.get(&root).map(|head| self.slot(*head))
+            && let Some(head) = self.ring.get_mut(slot)
+        {
+            std::mem::replace(&mut head.last, number)
+        } else {
+            self.flows.insert(root, Flow { first: number, last: number });
+            return;
+        };
+        let slot = self.slot(last);
+        if let Some(last) = self.ring.get_mut(slot) {
+            last.next = Some(number);
+        }
+    }
+
+    /// Makes room in a slot that is taken: its event is the oldest of all, and so the first of its flow.
+    fn forget(&mut self, slot: usize) {
+        let Some(Entry { trace: EventTrace { id, root, .. }, next, last }) = self.ring.get(slot) else {
+            return;
+        };
+        self.numbers.remove(id);
+        match (self.flows.get_mut(root), *next) {
+            (Some(flow), Some(next)) => flow.first = next,
+            (Some(_), None) => drop(self.flows.remove(root)),
+            // The root goes and others of its flow stay.
+            (None, Some(next)) => drop(self.flows.insert(*root, Flow { first: next, last: *last })),
+            (None, None) => {}
         }
     }
 
     pub(super) fn trace(&self, id: EventId) -> Vec<EventTrace> {
         let known = self.numbers.get(&id).and_then(|number| self.ring.get(self.slot(*number)));
         let root = known.map_or(id, |entry| entry.trace.root);
-        let mut number = self.flows.get(&root).map(|flow| flow.first);
+        let flow = self.flows.get(&root).map(|flow| flow.first);
+        let mut number = flow.or_else(|| self.numbers.get(&root).copied());
         let chain = std::iter::from_fn(|| {
             let entry = self.ring.get(self.slot(number?))?;
             number = entry.next;
