@@ -3,7 +3,7 @@
 //!
 //! Machines are shared, so one absolute time says little. Contestants therefore run in turns within one
 //! run, and what counts is the ratio of their medians. A benchmark always ends with success; whether a
-//! promise held is in what it prints, and in the JSON that `cargo xtask compare` reads.
+//! promise held is in what it prints, and in the table that `cargo xtask compare` asks for.
 
 pub mod bare;
 pub mod load;
@@ -11,9 +11,11 @@ pub mod platform;
 pub mod process;
 pub mod redis;
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
-
-use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    path::PathBuf,
+};
 
 /// What a benchmark was started with: `--NAME VALUE` and `--NAME`, after cargo's own `--bench`.
 #[derive(Debug, Default)]
@@ -45,8 +47,7 @@ impl Arguments {
 }
 
 /// A promise's direction and bound.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Promise {
     /// The figure is at least this.
     AtLeast(f64),
@@ -65,7 +66,7 @@ impl Promise {
 }
 
 /// One figure.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Figure {
     /// What was measured.
     pub what: String,
@@ -78,7 +79,7 @@ pub struct Figure {
 }
 
 /// What a benchmark found.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Report {
     /// The benchmark's name.
     pub name: String,
@@ -86,15 +87,14 @@ pub struct Report {
     pub conditions: String,
     /// In the order in which they are read.
     pub figures: Vec<Figure>,
-    #[serde(skip)]
-    json: Option<PathBuf>,
+    table: Option<PathBuf>,
 }
 
 impl Report {
-    /// A report that is still empty. `--json FILE` keeps it for a program too.
+    /// A report that is still empty. `--table FILE` also writes it as a table for a page.
     pub fn new(name: &str, conditions: impl Into<String>, arguments: &Arguments) -> Report {
-        let json = arguments.get("json").map(PathBuf::from);
-        Report { name: name.into(), conditions: conditions.into(), figures: Vec::new(), json }
+        let table = arguments.get("table").map(PathBuf::from);
+        Report { name: name.into(), conditions: conditions.into(), figures: Vec::new(), table }
     }
 
     /// A figure that nothing is promised of.
@@ -107,34 +107,54 @@ impl Report {
         self.figures.push(Figure { what: what.into(), value, unit: unit.into(), promise: Some(promise) });
     }
 
-    /// Prints the report, and writes it where `--json` said.
+    /// Prints the report, and writes it where `--table` said.
     pub fn finish(self) {
         print!("{}", self.text());
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&self).unwrap_or_default();
-            if let Err(error) = std::fs::write(path, text) {
-                eprintln!("{} can't be written: {error}", path.display());
-            }
+        if let Some(path) = &self.table
+            && let Err(error) = std::fs::write(path, self.page())
+        {
+            eprintln!("{} can't be written: {error}", path.display());
         }
     }
 
     fn text(&self) -> String {
         let mut text = format!("\n{}: {}\n", self.name, self.conditions);
         let width = self.figures.iter().map(|f| f.what.chars().count()).max().unwrap_or(0);
-        for Figure { what, value, unit, promise } in &self.figures {
-            let shown = format!("{} {unit}", number(*value));
-            let promised = promise.map_or(String::new(), |promise| {
-                let (word, bound) = match promise {
-                    Promise::AtLeast(bound) => ("at least", bound),
-                    Promise::AtMost(bound) => ("at most", bound),
-                };
-                let held = if promise.held_by(*value) { "held" } else { "NOT HELD" };
-                format!("  {word} {}: {held}", number(bound))
+        for figure in &self.figures {
+            let shown = format!("{} {}", number(figure.value), figure.unit);
+            let promised = figure.promise.map_or(String::new(), |promise| {
+                let held = if promise.held_by(figure.value) { "held" } else { "NOT HELD" };
+                format!("  {promise}: {held}")
             });
             // Writing to a String can't fail.
-            let _ = writeln!(text, "  {what:<width$}  {shown:>16}{promised}");
+            let _ = writeln!(text, "  {:<width$}  {shown:>16}{promised}", figure.what);
         }
         text
+    }
+
+    fn page(&self) -> String {
+        let Report { name, conditions, .. } = self;
+        let mut page = format!("### `{name}`\n\n{conditions}.\n\n| what | measured | promised | held |\n");
+        page.push_str("|---|---|---|---|\n");
+        for Figure { what, value, unit, promise } in &self.figures {
+            let (promised, held) = match promise {
+                None => (String::new(), ""),
+                Some(promise) if promise.held_by(*value) => (promise.to_string(), "yes"),
+                Some(promise) => (promise.to_string(), "**no**"),
+            };
+            // Writing to a String can't fail.
+            let _ = writeln!(page, "| {what} | {} {unit} | {promised} | {held} |", number(*value));
+        }
+        page
+    }
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Promise::AtLeast(bound) => write!(f, "at least {}", number(*bound)),
+            Promise::AtMost(bound) => write!(f, "at most {}", number(*bound)),
+        }
     }
 }
 
@@ -206,5 +226,8 @@ mod tests {
         let text = report.text();
         assert!(text.contains("0.50 ×  at least 0.75: NOT HELD"), "{text}");
         assert!(text.contains("1,234,567 /s  at least 500,000: held"), "{text}");
+        let page = report.page();
+        assert!(page.contains("| ratio | 0.50 × | at least 0.75 | **no** |"), "{page}");
+        assert!(page.contains("| steps | 1,234,567 /s | at least 500,000 | yes |"), "{page}");
     }
 }

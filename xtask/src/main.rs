@@ -1,5 +1,6 @@
 //! The project's chores: `cargo xtask CHORE`.
 
+mod compare;
 mod guests;
 mod tidy;
 
@@ -11,6 +12,8 @@ cargo xtask CHORE
   guests [--force]   build the WebAssembly guests whose sources changed
                      (--force: all of them)
   guests --check     fail when a committed guest is older than its sources
+  compare [NAME..]   run the benchmarks beside their peers, which are installed
+                     where they are missing, and write docs/performance.md
   tidy               check the repository's rules: which crate may use which,
                      sizes, names, error pages, links, white space, guests
 ";
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
         ["guests"] => guests::build(false),
         ["guests", "--force"] => guests::build(true),
         ["guests", "--check"] => guests::check(),
+        ["compare", benchmarks @ ..] => compare::run(benchmarks),
         ["tidy"] => tidy::check(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
