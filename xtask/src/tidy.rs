@@ -86,6 +86,11 @@ const EMPTY_NAMES: [&str; 8] = ["common", "helper", "helpers", "misc", "types", 
 /// The tables of a wire format are types and nothing else.
 const NAMED_ALL_THE_SAME: [&str; 1] = ["server/src/admin/types.rs"];
 
+/// Documents that name the tests which hold what they say.
+const NAMING_TESTS: [&str; 3] = ["SPECIFICATION.md", "docs/fuzzing.md", "docs/security.md"];
+/// What has fewer words is a key or a limit.
+const TEST_NAME_WORDS_MIN: usize = 5;
+
 // In two parts, or this file would break its own rules.
 const UNFINISHED_WORDS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
 const UNFINISHED_MACROS: [&str; 3] =
@@ -103,6 +108,7 @@ const MACHINE_OF_OTHERS: &str = concat!("/ho", "me/runner/");
 const MAY_NAME_MACHINES: [&str; 1] = ["xtask/src/guests.rs"];
 
 /// A tracked file: its path from the root, with slashes, and what is in it.
+#[derive(Clone)]
 struct File {
     path: String,
     bytes: Vec<u8>,
@@ -171,6 +177,7 @@ fn all(files: &[File]) -> Findings {
     error_pages(files, &mut findings);
     links(files, &mut findings);
     map(files, &mut findings);
+    tests_named(files, &mut findings);
     white_space(files, &mut findings);
     findings
 }
@@ -481,6 +488,28 @@ fn map(files: &[File], findings: &mut Findings) {
             if is_path && !places.contains(word.trim_end_matches('/')) {
                 let message = format!("nothing is tracked at {word}: correct the path");
                 findings.add(&file.path, number, "map", &message);
+            }
+        }
+    }
+}
+
+/// A document that says which test holds a promise names one that is there.
+fn tests_named(files: &[File], findings: &mut Findings) {
+    let sources: Vec<&str> = files.iter().filter(|file| file.is(".rs")).filter_map(File::text).collect();
+    for file in files.iter().filter(|file| NAMING_TESTS.contains(&file.path.as_str())) {
+        for (line, text) in file.lines() {
+            // Every second part lies between two marks.
+            for name in text.split('`').skip(1).step_by(2) {
+                let words = name.split('_').count();
+                let of_a_test = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+                if words < TEST_NAME_WORDS_MIN || !name.chars().all(of_a_test) {
+                    continue;
+                }
+                let definition = format!("fn {name}(");
+                if !sources.iter().any(|source| source.contains(&definition)) {
+                    let message = format!("there is no test {name}: name the one that holds it now");
+                    findings.add(&file.path, line, "tests", &message);
+                }
             }
         }
     }

@@ -123,3 +123,13 @@ fn white_space_out_of_place_is_found() {
     assert_one(&found("a.md", "a\r\n"), "a.md:1: [white space] CRLF");
     assert_eq!(found("x/samples/a.json", "a \r\n"), [""; 0]);
 }
+
+#[test]
+fn a_document_that_names_a_test_which_is_gone_is_found() {
+    let source = file("a/tests/a.rs", "fn a_promise_that_is_held() {\n}\n");
+    let page = |name: &str| file("SPECIFICATION.md", &format!("# S\n\n| held | `{name}` |\n"));
+    assert_eq!(all(&[source.clone(), page("a_promise_that_is_held")]).0, [""; 0]);
+    assert_eq!(all(&[source.clone(), page("waiting_events_max")]).0, [""; 0]);
+    let found = all(&[source, page("a_promise_that_was_held")]).0;
+    assert_one(&found, "SPECIFICATION.md:3: [tests] there is no test a_promise_that_was_held");
+}
