@@ -52,6 +52,12 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const OURS: &[u8] = b"fb_";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// What a function is told: whose request it is, and where it came from.
+const TENANT: HeaderName = HeaderName::from_static("x-flyball-tenant");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
 /// Headers of one connection, not of the message: RFC 9110, 7.6.1.
 const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
@@ -240,15 +246,15 @@ pub(super) fn for_function(
         headers.remove(name);
     }
     if let Ok(name) = HeaderValue::from_str(&tenant.name) {
-        headers.insert("x-flyball-tenant", name);
+        headers.insert(TENANT, name);
     }
     if let Ok(address) = HeaderValue::from_str(&peer.ip().to_string()) {
         // What the client says of itself is worth nothing, so it is replaced, not added to.
-        headers.insert("x-forwarded-for", address);
+        headers.insert(FORWARDED_FOR, address);
     }
-    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     if let Some(host) = host {
-        headers.insert("x-forwarded-host", host);
+        headers.insert(FORWARDED_HOST, host);
     }
     // The head's form differs between HTTP/1.1 and HTTP/2; the function sees one.
     let mut parts = uri::Parts::default();
