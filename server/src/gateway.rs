@@ -41,6 +41,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub use refuse::{GatewayCode, GatewayError};
 use request::{Admitted, Arrived};
 use router::Router;
+use slow::{Impatient, Untaken};
 
 use crate::{
     lane::locked,
@@ -65,10 +66,14 @@ pub struct GatewayLimits {
     pub header_timeout: Duration,
     /// How long a request's body may take; past it 408. Default 60 s.
     pub body_timeout: Duration,
-    /// Bodies of requests in memory at once, bytes, over all connections; past it 503. Default 512 MiB.
+    /// Bodies of requests in memory at once, bytes, over all connections, and as many of answers that
+    /// clients have yet to take; past either 503. Default 512 MiB.
     pub bodies_bytes_max: usize,
     /// How long a client may take none of its response; then the connection is closed. Default 30 s.
     pub write_timeout: Duration,
+    /// How long a client may take over one response, however it takes it; then the connection is closed.
+    /// Default 5 min.
+    pub response_timeout: Duration,
     /// Requests at once on one HTTP/2 connection. Default 128.
     pub streams_max: u32,
     /// How long requests that run may take to end when the gateway stops. Default 30 s.
@@ -87,6 +92,7 @@ impl Default for GatewayLimits {
             body_timeout: Duration::from_secs(60),
             bodies_bytes_max: 512 << 20,
             write_timeout: Duration::from_secs(30),
+            response_timeout: Duration::from_secs(300),
             streams_max: 128,
             grace: Duration::from_secs(30),
         }
@@ -178,9 +184,15 @@ impl Gateway {
             tracing::debug!(%error, "a connection without TCP_NODELAY");
         }
         let gateway = self.clone();
+        let untaken = Arc::new(Untaken::default());
+        let answers = untaken.clone();
         let service = service_fn(move |request| {
-            let gateway = gateway.clone();
-            async move { Ok::<_, Infallible>(gateway.answer(request, peer).await) }
+            let (gateway, answers) = (gateway.clone(), answers.clone());
+            async move {
+                let response = gateway.answer(request, peer).await;
+                let hold = |body| Full::new(slow::hold(body, &answers, &gateway.bodies));
+                Ok::<_, Infallible>(response.map(hold))
+            }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
         let limits = &self.limits;
@@ -197,7 +209,7 @@ impl Gateway {
             .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
             .keep_alive_interval(limits.header_timeout)
             .keep_alive_timeout(limits.header_timeout);
-        let io = TokioIo::new(slow::Impatient::new(stream, limits.header_timeout, limits.write_timeout));
+        let io = TokioIo::new(Impatient::new(stream, limits, untaken));
         let connection = builder.serve_connection(io, service).into_owned();
         let connection = graceful.watch(connection);
         let mut connections = locked(&self.connections);
@@ -211,7 +223,7 @@ impl Gateway {
         });
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Bytes> {
         let number = self.next_request.fetch_add(1, Ordering::Relaxed);
         let head = request.method() == Method::HEAD;
         let mut response = match self.try_answer(request, peer).await {
@@ -224,7 +236,7 @@ impl Gateway {
             response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
             *response.body_mut() = Bytes::new();
         }
-        response.map(Full::new)
+        response
     }
 
     async fn try_answer(
@@ -233,6 +245,7 @@ impl Gateway {
         peer: SocketAddr,
     ) -> Result<Response<Bytes>, GatewayError> {
         head::check(&request, &self.limits)?;
+        self.bodies.check_answers()?;
         if let Some(id) = request.uri().path().strip_prefix("/_flyball/results/") {
             return Box::pin(self.result(&request, id)).await;
         }

@@ -177,8 +177,10 @@ impl GatewayError {
     }
 
     pub(super) fn busy(max: usize) -> GatewayError {
-        let message =
-            format!("the bodies of other requests fill the memory for them: bodies_bytes_max is {max}");
+        let message = format!(
+            "the bodies of other requests, or answers that nobody takes, fill their memory: \
+             bodies_bytes_max is {max}"
+        );
         let mut error = GatewayError::own(GatewayCode::Busy, message)
             .with(header::RETRY_AFTER, "1".into())
             .with(header::CONNECTION, "close".into());

@@ -1,6 +1,13 @@
 //! A request on its way in: whose it is, its body within limits, its headers as the function may see them.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use flyball_core::model::{Route, TenantFrom};
@@ -155,10 +162,12 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, GatewayError> 
     Ok(Some(text.to_string()))
 }
 
-/// Room in memory for bodies, over all connections.
+/// Room in memory for bodies, over all connections: of requests, and as much of answers.
 #[derive(Debug)]
 pub(super) struct Room {
     places: Arc<Semaphore>,
+    /// Bytes of answers that clients have yet to take.
+    answers: AtomicUsize,
     bytes_max: usize,
 }
 
@@ -168,7 +177,24 @@ const PLACE_BYTES: usize = 4 << 10;
 impl Room {
     pub(super) fn new(bytes_max: usize) -> Arc<Room> {
         let places = (bytes_max / PLACE_BYTES).min(Semaphore::MAX_PERMITS);
-        Arc::new(Room { places: Arc::new(Semaphore::new(places)), bytes_max })
+        Arc::new(Room { places: Arc::new(Semaphore::new(places)), answers: AtomicUsize::new(0), bytes_max })
+    }
+
+    /// Refuses a request while the answers of others fill the room: before it runs, since what has run is
+    /// answered. So there is more than may be by the answers of what runs at once.
+    pub(super) fn check_answers(&self) -> Result<(), GatewayError> {
+        let full = self.answers.load(Ordering::Relaxed) >= self.bytes_max;
+        if full { Err(GatewayError::busy(self.bytes_max)) } else { Ok(()) }
+    }
+
+    /// An answer is there to be taken.
+    pub(super) fn answer(&self, bytes: usize) {
+        self.answers.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// It was taken, or never will be.
+    pub(super) fn answer_gone(&self, bytes: usize) {
+        self.answers.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Makes what is taken enough for so many bytes.
