@@ -24,6 +24,7 @@ concurrency = { cap = 16 }
 request_bytes_max = "64KiB"
 event_bytes_max = "32KiB"
 call_wait_max = "1s"
+invocation = { result_bytes_max = "1MiB" }
 
 [tenant.acme]
 [tenant.other]
