@@ -75,6 +75,69 @@ async fn no_header_makes_a_request_another_tenants() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_named_once_exactly_and_not_against_a_key() {
+    let site = Site::open().await;
+    let name = flyball_core::Name::new("other").unwrap();
+    let (foreign, _) = site.platform.add_key(&name, None).unwrap();
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+    let table: [Row<'_>; 11] = [
+        ("/by-header", &[("x-tenant", "acme")], 200, ""),
+        ("/by-header", &[], 403, "FE4005"),
+        ("/by-header", &[("x-tenant", "")], 403, "FE4005"),
+        ("/by-header", &[("x-tenant", "acme, other")], 403, "FE4005"),
+        ("/by-header", &[("x-tenant", "ACME")], 403, "FE4005"),
+        ("/by-header", &[("x_tenant", "acme")], 403, "FE4005"),
+        ("/by-header", &[("x-tenant", "acme"), ("x-tenant", "other")], 400, "FE4011"),
+        ("/by-header", &[("x-tenant", "acme"), ("x-tenant", "acme")], 400, "FE4011"),
+        ("/by-header", &[("x-tenant", "acme"), ("x-api-key", &foreign)], 403, "FE4006"),
+        ("/by-header", &[("x-tenant", "acme"), ("x-api-key", "fb_acme_wrong")], 401, "FE4004"),
+        ("/by-header?x-tenant=other", &[("x-tenant", "acme")], 200, ""),
+    ];
+    for (path, headers, status, code) in table {
+        let answer = site.ask_without_key("GET", path, headers, "").await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{headers:?} {answer:?}");
+        assert!(status != 200 || answer.body.contains("x-flyball-tenant: acme\n"), "{answer:?}");
+    }
+    for (target, host, status) in [
+        ("/by-host", "acme.example.com", 200),
+        ("/by-host", "acme.example.com:80", 200),
+        ("http://acme.example.com/by-host", "acme.example.com", 200),
+        ("http://other.example.com/by-host", "acme.example.com", 400),
+        ("/by-host", "acme", 403),
+        ("/by-host", ".acme.example.com", 403),
+        ("/by-host", "nobody.acme.example.com", 403),
+        ("/by-host", "acme.example.com@other.example.com", 400),
+        ("/by-host", "acme.example.com, other.example.com", 400),
+        ("/by-host", "[acme].example.com", 403),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = Answer::of(&site.raw(request.as_bytes()).await);
+        assert_eq!(answer.status, status, "{target} {host} {answer:?}");
+        assert!(status != 200 || answer.body.contains("x-flyball-tenant: acme\n"), "{answer:?}");
+    }
+    // One that is disabled is nobody, by key or by name.
+    site.platform.set_tenant_enabled(&name, false).unwrap();
+    let by_key = site.ask_without_key("GET", "/web/x", &[("x-api-key", &foreign)], "").await;
+    let by_name = site.ask_without_key("GET", "/t/other/hello", &[], "").await;
+    for answer in [by_key, by_name] {
+        assert_eq!((answer.status, answer.code().as_str()), (403, "FE4005"), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_id_of_a_result_leads_anywhere_but_to_a_result() {
+    let site = Site::open().await;
+    let long = "0".repeat(4_000);
+    for id in ["", "..", "../results", "%2e%2e", "%00", "0", "00000000000000000000000000000000/x", &long] {
+        let answer = site.ask("GET", &format!("/_flyball/results/{id}"), &[], "").await;
+        assert_eq!((answer.status, answer.code().as_str()), (404, "FE4013"), "{id} {answer:?}");
+        assert!(answer.body.len() < 1_000, "an answer does not grow with the request");
+    }
+    let posted = site.ask("POST", "/_flyball/results/x", &[], "").await;
+    assert_eq!((posted.status, posted.code().as_str()), (405, "FE4002"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tricks_with_paths_lead_nowhere_else() {
     let site = Site::open().await;
     for (path, status) in [

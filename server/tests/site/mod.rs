@@ -68,6 +68,16 @@ function = "hello"
 tenant = "path"
 
 [[route]]
+path = "/by-header"
+function = "web"
+tenant = { header = "x-tenant" }
+
+[[route]]
+path = "/by-host"
+function = "web"
+tenant = "host"
+
+[[route]]
 path = "/web/{rest...}"
 function = "web"
 
