@@ -2,11 +2,11 @@
 //! the admin API and whoever embeds Flyball.
 
 mod dead;
+mod load;
 
 use std::{
-    collections::BTreeMap,
     fmt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,7 +17,7 @@ use flyball_core::{
     Refusal, Send as SendEvent, Span, TenantId, Time,
     model::{Function, Shared},
 };
-use flyball_host::{HostConfig, HostError, LoadError, LoadedFunction, WasmHost};
+use flyball_host::{HostConfig, HostError, WasmHost};
 use flyball_store::{Store, StoreError, embedded, memory::Memory};
 use http::{Request, Response};
 
@@ -213,7 +213,7 @@ impl Platform {
         let most = application.functions.values().map(|f| f.memory_bytes_max).max().unwrap_or(0);
         host.limits.memory_bytes_max = most.max(1 << 20);
         let host = WasmHost::new(host, &io)?;
-        let functions = load(&application, &base, &host)?;
+        let functions = load::all(&application, &base, &host)?;
         let executor = Arc::new(Wasm::new(host, functions));
         Platform::open_with(application, store, executor, &io)
     }
@@ -525,82 +525,4 @@ fn fingerprint_of(request: &Request<Bytes>) -> Fingerprint {
     let content_type =
         request.headers().get(http::header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     Fingerprint::of(&[request.method().as_str().as_bytes(), uri.as_bytes(), content_type, request.body()])
-}
-
-/// Loads every function, in parallel: compiling may take seconds each.
-fn load(
-    application: &Shared,
-    base: &Path,
-    host: &WasmHost,
-) -> Result<BTreeMap<Name, Arc<LoadedFunction>>, OpenError> {
-    let functions: Vec<&Function> = application.functions.values().collect();
-    let loaded: Vec<Result<LoadedFunction, FunctionError>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = functions
-            .iter()
-            .map(|function| scope.spawn(|| load_one(application, function, base, host)))
-            .collect();
-        let joined = threads.into_iter().zip(&functions).map(|(thread, function)| {
-            thread.join().unwrap_or_else(|_| {
-                Err(function_error(function, base, false, "loading it broke off; see the log".into()))
-            })
-        });
-        joined.collect()
-    });
-    let mut good = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for (function, result) in functions.iter().zip(loaded) {
-        match result {
-            Ok(loaded) => drop(good.insert(function.name.clone(), Arc::new(loaded))),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if wrong.is_empty() { Ok(good) } else { Err(OpenError::Functions(wrong)) }
-}
-
-fn load_one(
-    application: &Shared,
-    function: &Function,
-    base: &Path,
-    host: &WasmHost,
-) -> Result<LoadedFunction, FunctionError> {
-    let path = base.join(&function.component);
-    let loaded = host.load_file(&path, function.memory_bytes_max).map_err(|error| {
-        let wrong = matches!(error, LoadError::WrongWorld { .. });
-        function_error(function, base, wrong, error.to_string())
-    })?;
-    let name = &function.name;
-    let queue = application.queues.values().find(|queue| queue.function == *name);
-    let inbox = Name::inbox_of(name);
-    let subscribed = application.topics.values().flat_map(|t| &t.subscribers).any(|d| d.queue() == inbox)
-        || application.buses.values().flat_map(|b| b.rules.values()).any(|r| r.to.queue() == inbox);
-    if let Some(why) =
-        queue.map(|q| format!("queue {}", q.name)).or(subscribed.then(|| "a topic or rule".into()))
-        && !loaded.handles_events()
-    {
-        let message = format!(
-            "{why} sends it events, but its component does not export flyball:function/handler@0.1.0"
-        );
-        return Err(function_error(function, base, true, message));
-    }
-    let routed = application.routes.iter().find(|route| route.function == *name);
-    if let Some(route) = routed
-        && !loaded.answers_http()
-    {
-        let message = format!(
-            "route {} leads to it, but its component does not export wasi:http/incoming-handler@0.2",
-            route.path
-        );
-        return Err(function_error(function, base, true, message));
-    }
-    if function.inbox.batch_max > 1 && routed.is_some() {
-        // Also those of a synchronous route wait there, under an idempotency key.
-        let message = "requests of its routes are answered one by one; set inbox.batch_max to 1";
-        return Err(function_error(function, base, false, message.into()));
-    }
-    Ok(loaded)
-}
-
-fn function_error(function: &Function, base: &Path, wrong_world: bool, message: String) -> FunctionError {
-    let component = base.join(&function.component);
-    FunctionError { function: function.name.clone(), component, wrong_world, message }
 }
