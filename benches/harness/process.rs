@@ -11,6 +11,12 @@ use std::{
 
 /// How long a server may take until it listens; a first start compiles.
 const START_MAX: Duration = Duration::from_secs(120);
+/// Memory that has not changed for this long is at rest.
+const SETTLED_FOR: Duration = Duration::from_secs(2);
+/// What is no change.
+const STILL_BYTES: u64 = 256 << 10;
+/// How long that is waited for.
+const SETTLING_MAX: Duration = Duration::from_secs(20);
 
 /// A process that is ended when this is dropped.
 #[derive(Debug)]
@@ -62,6 +68,23 @@ impl Server {
     pub fn memory(&self) -> io::Result<Memory> {
         memory(&self.child.id().to_string())
     }
+
+    /// Its memory once it has come to rest: what it gives back after a start is given back.
+    ///
+    /// # Errors
+    /// As [`Server::memory`].
+    pub fn settled_memory(&self) -> io::Result<Memory> {
+        let end = Instant::now() + SETTLING_MAX;
+        let mut before = self.memory()?;
+        loop {
+            std::thread::sleep(SETTLED_FOR);
+            let now = self.memory()?;
+            if now.anonymous.abs_diff(before.anonymous) < STILL_BYTES || Instant::now() > end {
+                return Ok(now);
+            }
+            before = now;
+        }
+    }
 }
 
 impl Drop for Server {
@@ -79,6 +102,11 @@ pub struct Memory {
     pub anonymous: u64,
     /// Mapped from files, which the kernel may take back: code, LMDB's pages.
     pub file: u64,
+}
+
+/// Bytes as MiB.
+pub fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 /// The memory of a process, by its id or `self`.
