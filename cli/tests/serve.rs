@@ -61,6 +61,86 @@ fn everything_that_is_wrong_with_a_file_is_said_at_once() {
     );
 }
 
+/// One mistake of each kind, a component of another world among them.
+const WRONG: &str = r#"
+[application]
+name = "a"
+colour = 1
+
+[tenant.acme]
+
+[function.f]
+component = "hello.wasm"
+timout = "5s"
+memory = 7.5
+grants.emit = ["wrok"]
+
+[function.gone]
+component = "gone.wasm"
+timeout = "soon"
+
+[function.add]
+component = "wrong-world.wasm"
+
+[queue.work]
+function = "g"
+batch_max = 0
+
+[topic.work]
+subscribers = [{ queue = "work" }]
+
+[[route]]
+path = "/hello"
+function = "f"
+
+[[route]]
+path = "/hello"
+function = "f"
+"#;
+
+#[test]
+fn mistakes_of_every_kind_are_said_at_once_with_line_and_suggestion() {
+    let directory = new_application();
+    fs::copy(format!("{GUESTS}/wrong-world.wasm"), directory.path().join("wrong-world.wasm")).unwrap();
+    fs::write(directory.path().join("flyball.toml"), WRONG).unwrap();
+    let line = |text: &str| {
+        let number = WRONG.lines().position(|line| line == text).unwrap() + 1;
+        format!("flyball.toml:{number}:")
+    };
+    refused(
+        directory.path(),
+        &[
+            "error[FE3002]: there is no key \"colour\" here",
+            &line("colour = 1"),
+            "error[FE3002]: there is no key \"timout\" here",
+            &line("timout = \"5s\""),
+            "did you mean timeout?",
+            "error[FE3003]",
+            &line("memory = 7.5"),
+            "error[FE3007]: function f is granted to emit to wrok",
+            &line("grants.emit = [\"wrok\"]"),
+            "did you mean work?",
+            "error[FE3009]",
+            &line("component = \"gone.wasm\""),
+            "error[FE3004]: \"soon\" is no duration",
+            &line("timeout = \"soon\""),
+            "error[FE3007]: there is no function g",
+            &line("function = \"g\""),
+            &line("batch_max = 0"),
+            "error[FE3006]",
+            &line("[topic.work]"),
+        ],
+    );
+    // Nothing was begun: no data directory is there.
+    assert!(!directory.path().join(".flyball").exists());
+    // When the file is right but for its components, all of those are said at once too.
+    let components = "[application]\nname = \"a\"\n[function.f]\ncomponent = \"wrong-world.wasm\"\n\
+                      [function.g]\ncomponent = \"none.wasm\"\n";
+    fs::write(directory.path().join("flyball.toml"), components).unwrap();
+    fs::write(directory.path().join("none.wasm"), "no component").unwrap();
+    refused(directory.path(), &["error[FE3010]", "flyball.toml:4:", "flyball.toml:6:", "2 errors"]);
+}
+
 #[test]
 fn a_component_of_another_world_is_refused_where_it_is_named() {
     let directory = new_application();
