@@ -22,6 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, delete, get, post, put},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
@@ -50,16 +51,23 @@ struct Endpoint {
     schemas: fn(&mut openapi::Schemas),
 }
 
-/// `endpoint!(METHOD "path" "summary", handler, Request => Response)`; `_` for none, or no JSON.
+/// `endpoint!(METHOD "path" "summary", handler, Request => Response)`; `()` for none, or no JSON. A query
+/// that is read comes before the request: `Query; Request => Response`.
 macro_rules! endpoint {
-    ($method:literal $verb:ident $path:literal $summary:literal, $handler:path, $request:ty => $response:ty) => {
+    (
+        $method:literal $verb:ident $path:literal $summary:literal,
+        $handler:path, $query:ty; $request:ty => $response:ty
+    ) => {
         Endpoint {
             method: $method,
             path: $path,
             summary: $summary,
             route: || $verb($handler),
-            schemas: |schemas| schemas.of::<$request, $response>(),
+            schemas: |schemas| schemas.of::<$query, $request, $response>(),
         }
+    };
+    ($method:literal $verb:ident $path:literal $summary:literal, $handler:path, $request:ty => $response:ty) => {
+        endpoint!($method $verb $path $summary, $handler, (); $request => $response)
     };
 }
 
@@ -70,12 +78,12 @@ const ENDPOINTS: &[Endpoint] = &[
     endpoint!("get" get "/metrics" "The metrics, as Prometheus text", metrics, () => ()),
     endpoint!("get" get "/api/v1/status" "How much there is of what", status, () => Status),
     endpoint!(
-        "get" get "/api/v1/limits" "Every limit, with what stands against it (?tenants=)",
-        limits, () => Limits
+        "get" get "/api/v1/limits" "Every limit, with what stands against it",
+        limits, LimitsQuery; () => Limits
     ),
     endpoint!(
-        "get" get "/api/v1/tenants" "Tenants by name (?after=&limit=)",
-        tenants::list, () => types::TenantPage
+        "get" get "/api/v1/tenants" "Tenants by name",
+        tenants::list, tenants::ListQuery; () => types::TenantPage
     ),
     endpoint!(
         "post" post "/api/v1/tenants" "Create a tenant",
@@ -127,12 +135,12 @@ const ENDPOINTS: &[Endpoint] = &[
         events::trace, () => types::Trace
     ),
     endpoint!(
-        "get" get "/api/v1/logs" "What functions logged (?tenant=&function=&after=&limit=&wait_ms=)",
-        events::logs, () => types::LogPage
+        "get" get "/api/v1/logs" "What functions logged",
+        events::logs, events::LogsQuery; () => types::LogPage
     ),
     endpoint!(
-        "get" get "/api/v1/dead" "Dead letters (?tenant=&queue=&after=&limit=)",
-        dead::list, () => types::DeadPage
+        "get" get "/api/v1/dead" "Dead letters",
+        dead::list, dead::ListQuery; () => types::DeadPage
     ),
     endpoint!("get" get "/api/v1/dead/{id}" "All of a dead letter", dead::show, () => types::DeadShown),
     endpoint!(
@@ -173,9 +181,19 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
-/// The number of rows that a request wants.
-fn page(limit: Option<usize>) -> usize {
-    limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX)
+/// The number of rows that a request wants, by the parameter of this name.
+fn page(name: &str, wanted: Option<usize>) -> Result<usize, AdminError> {
+    let rows = wanted.unwrap_or(PAGE_DEFAULT);
+    within(name, rows as u64, 1, PAGE_MAX as u64)?;
+    Ok(rows)
+}
+
+/// Refuses a parameter out of its bounds: one that is cut unasked looks like all there is.
+fn within(name: &str, value: u64, min: u64, max: u64) -> Result<(), AdminError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(AdminError::invalid(format!("`{name}` is {value}; it must be {min} to {max}")))
 }
 
 async fn healthz() -> &'static str {
@@ -221,9 +239,10 @@ fn function(figures: &FunctionFigures) -> Function {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LimitsQuery {
+    /// Tenants shown, 0 to 1,000; default 100.
     tenants: Option<usize>,
 }
 
@@ -232,7 +251,9 @@ async fn limits(
     query: Result<Query<LimitsQuery>, QueryRejection>,
 ) -> Result<Json<Limits>, AdminError> {
     let query = query?.0;
-    let all = platform.limits(query.tenants.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX));
+    let tenants = query.tenants.unwrap_or(PAGE_DEFAULT);
+    within("tenants", tenants as u64, 0, PAGE_MAX as u64)?;
+    let all = platform.limits(tenants);
     let limit = |limit: flyball_core::LimitStatus| Limit {
         name: limit.name.to_string(),
         max: limit.max,

@@ -81,6 +81,40 @@ fn the_document_is_the_codes() {
     );
 }
 
+#[test]
+fn the_document_names_every_parameter_of_a_query() {
+    let document = admin::document();
+    let table = [
+        ("/api/v1/limits", "tenants", false),
+        ("/api/v1/tenants", "after limit", false),
+        ("/api/v1/logs", "tenant", true),
+        ("/api/v1/logs", "after function limit wait_ms", false),
+        ("/api/v1/dead", "after limit queue tenant", false),
+    ];
+    for (path, names, required) in table {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+        let found: Vec<&str> = parameters
+            .iter()
+            .filter(|p| p["in"] == json!("query") && p["required"] == json!(required))
+            .map(|p| p["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(found.join(" "), names, "{path}");
+        assert!(parameters.iter().all(|p| p["description"].is_string() && p["schema"]["type"].is_string()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_function_answers_is_shown_whole() {
+    let api = Api::open(None).await;
+    let spoof = json!({ "x-flyball-tenant": "other" });
+    let call = json!({ "tenant": "acme", "method": "GET", "path": "/x", "headers": spoof });
+    let (_, called) = api.ask("POST", "/api/v1/functions/web/invoke", &call).await;
+    assert_eq!(called["headers"]["content-type"], json!(["text/plain; charset=utf-8"]), "{called}");
+    let echoed = called["body"]["text"].as_str().unwrap();
+    assert_eq!(echoed.matches("x-flyball-tenant: ").count(), 1, "{echoed}");
+    assert!(echoed.contains("x-flyball-tenant: acme\n"), "{echoed}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_another_site_is_not_answered_and_a_token_is_wanted_where_there_is_one() {
     let open = Api::open(None).await;
@@ -216,6 +250,28 @@ async fn what_is_wrong_is_said() {
         ("POST", "/api/v1/events", json!({ "tenant": "acme" }), 400, "FE5005", "missing field `target`"),
         ("GET", "/api/v1/dead?limit=x", Value::Null, 400, "FE5005", "invalid digit"),
         ("POST", "/api/v1/dead/discard", json!({ "tenat": "acme" }), 400, "FE5005", "unknown field `tenat`"),
+        (
+            "GET",
+            "/api/v1/dead?limit=1001",
+            Value::Null,
+            400,
+            "FE5005",
+            "`limit` is 1001; it must be 1 to 1000",
+        ),
+        ("GET", "/api/v1/dead?limit=0", Value::Null, 400, "FE5005", "`limit` is 0"),
+        ("GET", "/api/v1/tenants?limit=5000", Value::Null, 400, "FE5005", "`limit` is 5000"),
+        ("GET", "/api/v1/logs?tenant=acme&limit=5000", Value::Null, 400, "FE5005", "`limit` is 5000"),
+        (
+            "GET",
+            "/api/v1/logs?tenant=acme&wait_ms=30001",
+            Value::Null,
+            400,
+            "FE5005",
+            "`wait_ms` is 30001; it must be 0 to 30000",
+        ),
+        ("GET", "/api/v1/limits?tenants=1001", Value::Null, 400, "FE5005", "`tenants` is 1001"),
+        ("POST", "/api/v1/dead/redrive", json!({ "max": 1001 }), 400, "FE5005", "`max` is 1001"),
+        ("POST", "/api/v1/dead/discard", json!({ "max": 0 }), 400, "FE5005", "`max` is 0"),
         ("GET", "/api/v1/trace/xyz", Value::Null, 400, "FE5005", "32 hexadecimal digits"),
         ("GET", "/api/v1/tenants/nobody", Value::Null, 404, "FE5001", "flyball tenants create nobody"),
         (

@@ -10,6 +10,7 @@ use axum::{
     },
 };
 use flyball_core::{Name, Seq};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -23,12 +24,16 @@ use super::{
 };
 use crate::platform::{self, DeadFilter, DeadSummary, Platform};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// Only of this tenant.
     tenant: Option<String>,
+    /// Only of this queue.
     queue: Option<String>,
+    /// After this place: `next` of the page before.
     after: Option<u64>,
+    /// Letters, 1 to 1,000; default 100.
     limit: Option<usize>,
 }
 
@@ -38,7 +43,7 @@ pub(super) async fn list(
 ) -> Result<Json<DeadPage>, AdminError> {
     let query = query?.0;
     let filter = filter(&platform, query.tenant.as_deref(), query.queue.as_deref(), None)?;
-    let (after, limit) = (query.after.map(Seq), page(query.limit));
+    let (after, limit) = (query.after.map(Seq), page("limit", query.limit)?);
     let reader = platform.clone();
     let found = tokio::task::spawn_blocking(move || reader.dead_list(&filter, after, limit)).await;
     let found = found.map_err(|error| AdminError::broken(&error))??;
@@ -65,7 +70,7 @@ pub(super) async fn redrive(
 ) -> Result<Json<DeadMoved>, AdminError> {
     let DeadSelection { tenant, queue, id, after, max, dry_run } = body?.0;
     let filter = filter(&platform, tenant.as_deref(), queue.as_deref(), id)?;
-    let max = page(max.map(|max| max as usize));
+    let max = page("max", max.map(|max| max as usize))?;
     moved(platform.redrive(&filter, after.map(Seq), max, dry_run).await?)
 }
 
@@ -75,7 +80,7 @@ pub(super) async fn discard(
 ) -> Result<Json<DeadMoved>, AdminError> {
     let DeadSelection { tenant, queue, id, after, max, dry_run } = body?.0;
     let filter = filter(&platform, tenant.as_deref(), queue.as_deref(), id)?;
-    let max = page(max.map(|max| max as usize));
+    let max = page("max", max.map(|max| max as usize))?;
     moved(platform.discard(&filter, after.map(Seq), max, dry_run).await?)
 }
 

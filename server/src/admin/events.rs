@@ -1,6 +1,6 @@
 //! Sending, calling, results, traces, logs.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -11,7 +11,8 @@ use axum::{
 };
 use bytes::Bytes;
 use flyball_core::{Attributes, Body, Span, TenantId};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
         CallResponse, Data, EventIdText, LogLine, LogPage, NewCall, NewEvent, ResultState, SentEvent, Trace,
         TracedEvent, TracedRun,
     },
+    within,
 };
 use crate::{
     platform::{self, CallAnswer, EventResult, Platform, SendAnswer},
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// How long a request for logs may wait for a line.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+const WAIT_MS_MAX: u64 = 30_000;
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -69,10 +71,13 @@ pub(super) async fn invoke(
     for (name, value) in &call.headers {
         request = request.header(name, value);
     }
-    let request = request
-        .header("x-flyball-tenant", tenant.name.as_str())
+    let mut request = request
         .body(Bytes::from(bytes(&call.body)?))
         .map_err(|error| AdminError::invalid(format!("the request: {error}")))?;
+    // Instead of any that was given: who asks is never the caller's word.
+    if let Ok(name) = HeaderValue::from_str(&tenant.name) {
+        request.headers_mut().insert("x-flyball-tenant", name);
+    }
     match platform.call(tenant.id, &function, request, call.key.as_deref()).await {
         CallAnswer::Done { id, response, replayed } => {
             Ok(Json(call_response(Some(EventIdText(id)), &response, replayed)))
@@ -117,13 +122,16 @@ pub(super) async fn result(
 }
 
 fn call_response(id: Option<EventIdText>, response: &Response<Bytes>, replayed: bool) -> CallResponse {
-    let headers = response.headers().iter();
+    let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in response.headers() {
+        if let Ok(value) = value.to_str() {
+            headers.entry(name.to_string()).or_default().push(value.to_string());
+        }
+    }
     CallResponse {
         id,
         status: response.status().as_u16(),
-        headers: headers
-            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_string())))
-            .collect(),
+        headers,
         body: Data::of(response.body()),
         replayed,
     }
@@ -185,13 +193,18 @@ pub(super) fn tenant_name(platform: &Platform, id: TenantId) -> String {
     platform.tenants().name_of(id).map_or_else(|| id.0.to_string(), |name| name.to_string())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogsQuery {
+    /// Whose.
     tenant: String,
+    /// Only of this function.
     function: Option<String>,
+    /// After this line: `next` of the page before. Without it, the newest.
     after: Option<u64>,
+    /// Lines, 1 to 1,000; default 100.
     limit: Option<usize>,
+    /// How long to wait for a line where there is none, 0 to 30,000; default 0.
     wait_ms: Option<u64>,
 }
 
@@ -202,11 +215,13 @@ pub(super) async fn logs(
     let query = query?.0;
     let tenant = answer::tenant(&platform, &query.tenant)?.id;
     let after = query.after.unwrap_or(0);
-    let wait = Duration::from_millis(query.wait_ms.unwrap_or(0)).min(WAIT_MAX);
-    let end = tokio::time::Instant::now() + wait;
+    let limit = page("limit", query.limit)?;
+    let wait_ms = query.wait_ms.unwrap_or(0);
+    within("wait_ms", wait_ms, 0, WAIT_MS_MAX)?;
+    let end = tokio::time::Instant::now() + Duration::from_millis(wait_ms);
     let platform: Arc<Platform> = platform;
     let lines = loop {
-        let lines = platform.logs(tenant, query.function.as_deref(), after, page(query.limit));
+        let lines = platform.logs(tenant, query.function.as_deref(), after, limit);
         if !lines.is_empty() || tokio::time::Instant::now() >= end {
             break lines;
         }
@@ -226,4 +241,27 @@ pub(super) async fn logs(
 
 fn bytes(data: &Data) -> Result<Vec<u8>, AdminError> {
     data.bytes().ok_or_else(|| AdminError::invalid("`hex` takes two hexadecimal digits for each byte"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_stands_twice_is_shown_twice() {
+        let response = Response::builder()
+            .header("set-cookie", "a=1")
+            .header("x-other", "2")
+            .header("set-cookie", "b=2")
+            .header("x-bytes", HeaderValue::from_bytes(b"\xff").unwrap())
+            .body(Bytes::new())
+            .unwrap();
+        let shown = call_response(None, &response, false).headers;
+        let expected = [("set-cookie", vec!["a=1", "b=2"]), ("x-other", vec!["2"])];
+        let shown: Vec<_> = shown.iter().map(|(name, values)| (name.as_str(), values.clone())).collect();
+        assert_eq!(
+            shown,
+            expected.map(|(name, values)| (name, values.into_iter().map(String::from).collect()))
+        );
+    }
 }

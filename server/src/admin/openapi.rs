@@ -7,16 +7,23 @@ use serde_json::{Map, Value, json};
 
 use super::{AdminCode, ENDPOINTS, types::ErrorBody};
 
-/// The schemas of one endpoint's request and response.
+/// The schemas of one endpoint's query, request and response.
 #[derive(Default)]
 pub(super) struct Schemas {
     generator: SchemaGenerator,
+    query: Vec<Value>,
     request: Option<Value>,
     response: Option<Value>,
 }
 
 impl Schemas {
-    pub(super) fn of<Request: JsonSchema + 'static, Response: JsonSchema + 'static>(&mut self) {
+    pub(super) fn of<Query, Request, Response>(&mut self)
+    where
+        Query: JsonSchema + 'static,
+        Request: JsonSchema + 'static,
+        Response: JsonSchema + 'static,
+    {
+        self.query = self.parameters_of::<Query>();
         self.request = self.one::<Request>();
         self.response = self.one::<Response>();
     }
@@ -27,13 +34,38 @@ impl Schemas {
         }
         Some(self.generator.subschema_for::<T>().to_value())
     }
+
+    /// The parameters that a query is read to: the type's fields.
+    fn parameters_of<T: JsonSchema + 'static>(&mut self) -> Vec<Value> {
+        let schema = T::json_schema(&mut self.generator).to_value();
+        let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+        let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        fields
+            .map(|(name, field)| {
+                let mut field = field.as_object().cloned().unwrap_or_default();
+                let description = field.remove("description");
+                // What may be left out is not sent as null.
+                if let Some(Value::Array(kinds)) = field.get("type") {
+                    let kind = kinds.first().cloned().unwrap_or_default();
+                    field.insert("type".into(), kind);
+                }
+                json!({
+                    "name": name,
+                    "in": "query",
+                    "required": required.contains(&json!(name)),
+                    "description": description,
+                    "schema": field,
+                })
+            })
+            .collect()
+    }
 }
 
 /// The document, version 3.1.
 pub fn document() -> Value {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());
-    let mut schemas = Schemas { generator: settings.into_generator(), request: None, response: None };
+    let mut schemas = Schemas { generator: settings.into_generator(), ..Schemas::default() };
     let error = schemas.one::<ErrorBody>();
     let mut paths: Map<String, Value> = Map::new();
     for endpoint in ENDPOINTS {
@@ -46,7 +78,8 @@ pub fn document() -> Value {
             },
         });
         if let Some(object) = operation.as_object_mut() {
-            let parameters = parameters(endpoint.path);
+            let mut parameters = parameters(endpoint.path);
+            parameters.append(&mut schemas.query);
             if !parameters.is_empty() {
                 object.insert("parameters".into(), parameters.into());
             }

@@ -12,6 +12,7 @@ use axum::{
     http::StatusCode,
 };
 use flyball_core::Span;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -23,10 +24,12 @@ use crate::{
     tenants::{KeyView, TenantError, TenantView},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// After this name: `next` of the page before.
     after: Option<String>,
+    /// Tenants, 1 to 1,000; default 100.
     limit: Option<usize>,
 }
 
@@ -35,7 +38,7 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<TenantPage>, AdminError> {
     let query = query?.0;
-    let limit = page(query.limit);
+    let limit = page("limit", query.limit)?;
     let mut views = platform.tenants().list(query.after.as_deref(), limit + 1);
     let more = views.len() > limit;
     views.truncate(limit);

@@ -265,8 +265,8 @@ types! {
         pub id: Option<EventIdText>,
         /// The HTTP status.
         pub status: u16,
-        /// Headers; those that are no text are left out.
-        pub headers: BTreeMap<String, String>,
+        /// Headers, each with its values in their order; values that are no text are left out.
+        pub headers: BTreeMap<String, Vec<String>>,
         /// Its body.
         pub body: Data,
         /// It is the recorded one of an earlier call under the same key.
@@ -465,7 +465,7 @@ types! {
         /// After this place.
         #[serde(default)]
         pub after: Option<u64>,
-        /// At most so many, 1,000 at most; default 100.
+        /// At most so many, 1 to 1,000; default 100.
         #[serde(default)]
         pub max: Option<u32>,
         /// Only say which.
