@@ -184,14 +184,11 @@ impl Running {
                 // A sender that is gone says the same.
                 let _ = gateway_stopped.wait_for(|stopped| *stopped).await;
             }));
-        let served = admin::serve(admin_listener, admin::router(platform.clone(), auth), async move {
+        let router = admin::router(platform.clone(), auth);
+        let limits = admin::AdminLimits::default();
+        let admin_task = tokio::spawn(admin::serve(admin_listener, router, limits, async move {
             let _ = admin_stopped.wait_for(|stopped| *stopped).await;
-        });
-        let admin_task = tokio::spawn(async move {
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the admin API has ended");
-            }
-        });
+        }));
         let grace = wanted.grace;
         Ok(Running { platform, gateway, admin, grace, stop_gateway, stop_admin, gateway_task, admin_task })
     }

@@ -8,11 +8,12 @@ mod answer;
 mod auth;
 mod dead;
 mod events;
+mod listen;
 mod openapi;
 mod tenants;
 pub mod types;
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -24,10 +25,10 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::net::TcpListener;
 
 pub use answer::{AdminCode, AdminError};
 pub use auth::{Auth, AuthError};
+pub use listen::{AdminLimits, serve};
 pub use openapi::document;
 
 use crate::{platform::Platform, telemetry::FunctionFigures};
@@ -167,18 +168,6 @@ pub fn router(platform: Arc<Platform>, auth: Auth) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::new(auth), auth::guard))
         .with_state(platform)
-}
-
-/// Serves until `shutdown` resolves.
-///
-/// # Errors
-/// Where the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
 /// The number of rows that a request wants, by the parameter of this name.

@@ -12,7 +12,7 @@ mod head;
 mod refuse;
 mod request;
 mod router;
-mod slow;
+pub(crate) mod slow;
 
 use std::{
     collections::HashMap,

@@ -10,17 +10,17 @@
 #[expect(dead_code, reason = "shared with the other tests")]
 mod site;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use flyball_server::{
-    admin::{self, Auth},
+    admin::{self, AdminLimits, Auth},
     platform::Platform,
 };
 use serde_json::{Value, json};
 use site::{Answer, platform, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 struct Api {
@@ -31,11 +31,16 @@ struct Api {
 
 impl Api {
     async fn open(token: Option<&'static str>) -> Api {
+        Api::with(token, AdminLimits::default()).await
+    }
+
+    async fn with(token: Option<&'static str>, limits: AdminLimits) -> Api {
         let platform = platform(None).await;
         let auth = token.map_or(Auth::Loopback, |token| Auth::token(token).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(admin::serve(listener, admin::router(platform.clone(), auth), std::future::pending()));
+        let router = admin::router(platform.clone(), auth);
+        tokio::spawn(admin::serve(listener, router, limits, std::future::pending()));
         Api { platform, address, token }
     }
 
@@ -113,6 +118,45 @@ async fn what_a_function_answers_is_shown_whole() {
     let echoed = called["body"]["text"].as_str().unwrap();
     assert_eq!(echoed.matches("x-flyball-tenant: ").count(), 1, "{echoed}");
     assert!(echoed.contains("x-flyball-tenant: acme\n"), "{echoed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_can_hold_no_connection_for_long() {
+    let limits = AdminLimits {
+        connections_max: 3,
+        header_timeout: Duration::from_millis(200),
+        write_timeout: Duration::from_millis(200),
+        ..AdminLimits::default()
+    };
+    let api = Api::with(Some("a token that is long"), limits).await;
+    // One says nothing, one stops within its head, one asks without end and does not read.
+    let mut held = Vec::new();
+    let refused = "GET /api/v1/status HTTP/1.1\r\nhost: h\r\n\r\n".repeat(20_000);
+    for start in ["", "GET /healthz HTTP/1.1\r\nhost:", &refused] {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        let (read, mut write) = socket.connect(api.address).await.unwrap().into_split();
+        let start = start.to_string();
+        held.push((
+            read,
+            tokio::spawn(async move { write.write_all(start.as_bytes()).await.map(|()| write) }),
+        ));
+    }
+    // All places are taken: this one is accepted when one of them is closed.
+    let served = tokio::time::timeout(Duration::from_secs(20), api.raw("GET", "/healthz", "host: h\r\n", ""));
+    assert_eq!(served.await.expect("a place comes free").status, 200);
+    // And all of them are: three at once are served.
+    let one = || async {
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_exact(&mut answer));
+        read.await.expect("each place comes free").unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        stream
+    };
+    drop(tokio::join!(one(), one(), one()));
+    drop(held);
 }
 
 #[tokio::test(flavor = "multi_thread")]

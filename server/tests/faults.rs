@@ -95,7 +95,7 @@ impl Site {
         let admin = listener.local_addr().unwrap();
         let auth = admin::Auth::open(None, admin, Path::new("unused")).unwrap();
         let router = admin::router(rig.platform.clone(), auth);
-        tokio::spawn(admin::serve(listener, router, std::future::pending()));
+        tokio::spawn(admin::serve(listener, router, admin::AdminLimits::default(), std::future::pending()));
         Site { rig, gateway, admin }
     }
 

@@ -27,7 +27,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Answers of one connection of which its client has not taken everything. In HTTP/2 a client can leave an
 /// answer where it is and use the connection all the same, so that no write waits.
 #[derive(Debug, Default)]
-pub(super) struct Untaken(Mutex<Answers>);
+pub(crate) struct Untaken(Mutex<Answers>);
 
 #[derive(Debug, Default)]
 struct Answers {
@@ -80,7 +80,7 @@ impl Drop for Held {
 
 /// A stream that loses patience.
 #[derive(Debug)]
-pub(super) struct Impatient {
+pub(crate) struct Impatient {
     stream: TcpStream,
     timeout: Duration,
     /// Set while a write waits.
@@ -94,7 +94,7 @@ pub(super) struct Impatient {
 }
 
 impl Impatient {
-    pub(super) fn new(stream: TcpStream, limits: &GatewayLimits, untaken: Arc<Untaken>) -> Impatient {
+    pub(crate) fn new(stream: TcpStream, limits: &GatewayLimits, untaken: Arc<Untaken>) -> Impatient {
         let opening = Some((Box::pin(tokio::time::sleep(limits.header_timeout)), 0));
         Impatient {
             stream,
