@@ -361,11 +361,11 @@ fn what_is_held_on_to_is_flat() {
     let share = (processor_ticks(&server) - ticks) as f64 / took.as_secs_f64();
     println!("{done} in {:.0} s, {share:.0} % of a core", took.as_secs_f64());
     let quarter = samples.len() / 4;
-    let (second, last) = (&samples[quarter..2 * quarter], &samples[3 * quarter..]);
     let mut grown = Vec::new();
     for (value, (what, percent, slack)) in ROOM.into_iter().enumerate() {
-        let (before, after) = (median(second, value), median(last, value));
-        println!("{what}: {before} in the second quarter, {after} in the last");
+        let quarters = [0, 1, 2, 3].map(|n| median(&samples[n * quarter..(n + 1) * quarter], value));
+        println!("{what}, medians of the quarters: {quarters:?}");
+        let (before, after) = (quarters[1], quarters[3]);
         if after > before + before * percent / 100 + slack {
             grown.push(format!("{what}: {before} in the second quarter, {after} in the last"));
         }
