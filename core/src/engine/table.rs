@@ -75,3 +75,72 @@ impl<K: Hash, V: Hash> Hash for Table<K, V> {
         self.entries.hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Act {
+        Insert(u64),
+        Change(u64, u32),
+        Remove(u64),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let key = 0..40_u64;
+        prop_oneof![
+            3 => key.clone().prop_map(Act::Insert),
+            1 => (key.clone(), any::<u32>()).prop_map(|(key, value)| Act::Change(key, value)),
+            2 => key.prop_map(Act::Remove),
+        ]
+    }
+
+    proptest! {
+        /// Against a sorted map, with the place that each key was given: it keeps it while it is there.
+        #[test]
+        fn it_is_a_map_whose_places_stay(acts in prop::collection::vec(act(), 1..300)) {
+            let (mut table, mut model, mut places) = (Table::new(), BTreeMap::new(), BTreeMap::new());
+            for act in acts {
+                match act {
+                    Act::Insert(key) => if let std::collections::btree_map::Entry::Vacant(entry) = model.entry(key) {
+                        entry.insert(0);
+                        places.insert(key, table.insert(key, 0));
+                    },
+                    Act::Change(key, value) => {
+                        let (mine, theirs) = (table.get_mut(&key), model.get_mut(&key));
+                        prop_assert_eq!(&mine, &theirs);
+                        if let (Some(mine), Some(theirs)) = (mine, theirs) {
+                            (*mine, *theirs) = (value, value);
+                        }
+                    }
+                    Act::Remove(key) => {
+                        prop_assert_eq!(table.remove(&key), model.remove(&key));
+                        if let Some(place) = places.remove(&key) {
+                            prop_assert_eq!(table.key(place), None);
+                        }
+                    }
+                }
+                for key in 0..40 {
+                    prop_assert_eq!(table.get(&key), model.get(&key));
+                }
+                for (key, place) in &places {
+                    prop_assert_eq!(table.key(*place), Some(*key));
+                }
+                // In the order of the places, each under its own.
+                let walked: Vec<_> = table.iter().map(|(place, entry)| (place, entry.key, entry.value)).collect();
+                prop_assert!(walked.is_sorted_by_key(|(place, ..)| *place));
+                let mut by_key: Vec<_> = walked.iter().map(|(place, key, value)| (*key, (*place, *value))).collect();
+                by_key.sort_unstable_by_key(|(key, _)| *key);
+                let expected: Vec<_> = model.iter().map(|(key, value)| (*key, (places[key], *value))).collect();
+                prop_assert_eq!(by_key, expected);
+                prop_assert_eq!((table.len(), table.is_empty()), (model.len(), model.is_empty()));
+                prop_assert_eq!(table.values().count(), model.len());
+            }
+        }
+    }
+}
