@@ -21,6 +21,7 @@ mod audit;
 mod crash;
 mod fair;
 mod gate;
+mod heap;
 mod ids;
 mod io;
 mod line;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Blocker, CLASSES, Charge, Flow, FunctionIx, Ix, Place, Scheduler, TenantIx};
+use super::{Blocker, CLASSES, Charge, Class, Flow, FunctionIx, Ix, Place, Scheduler, TenantIx};
 
 /// What really runs, as the engine's invocations say: (flow, function, tenant, charge).
 pub(crate) type Runs = Vec<Run>;
@@ -112,9 +112,9 @@ impl Scheduler {
     /// Every flow is in the heap that its place names, and in no other.
     pub(crate) fn misplaced(&self) -> Option<String> {
         self.flows.iter().find_map(|(ix, flow)| {
-            let key = (flow.tag, flow.tie, ix);
             let function = &self.functions[flow.function];
-            let heaps: Vec<_> = CLASSES.into_iter().filter(|c| function.heap(*c).contains(&key)).collect();
+            let stands = |class: &Class| function.heap(*class).iter().any(|stand| *stand == flow.stand(ix));
+            let heaps: Vec<_> = CLASSES.into_iter().filter(stands).collect();
             let fits = match flow.place {
                 Place::Heap(class) => heaps == [class],
                 Place::Idle | Place::Parked(_) => heaps.is_empty(),
