@@ -325,7 +325,7 @@ async fn what_is_accepted_outlives_the_process() {
     // Some have run, some run now, some wait. No drain: this is a crash as far as the store can tell.
     one.close();
     drop(one);
-    let two = until_open(path).await;
+    let two = until_open(site::APPLICATION, path).await;
     for id in &promised {
         result(&two, *id).await;
     }
@@ -338,13 +338,58 @@ async fn what_is_accepted_outlives_the_process() {
 }
 
 /// The store's lock is free as soon as the last run of the old platform has let go of it.
-async fn until_open(path: std::path::PathBuf) -> std::sync::Arc<Platform> {
+async fn until_open(application: &str, path: std::path::PathBuf) -> std::sync::Arc<Platform> {
     let end = std::time::Instant::now() + Duration::from_secs(20);
     while std::fs::File::open(path.join("lock")).is_ok_and(|file| file.try_lock().is_err()) {
         assert!(std::time::Instant::now() < end, "the store is still open");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    platform(Some(path)).await
+    site::platform_of(application, Some(path)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_a_queue_that_is_no_longer_declared_is_dead_until_it_is_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    let one = platform(Some(path.clone())).await;
+    let mut waiting = Vec::new();
+    for target in ["spare", "work"] {
+        let later = NewEvent {
+            target: target.into(),
+            delay: Span::from_secs(600),
+            ..script("increment counters spare")
+        };
+        let SendAnswer::Accepted { id, .. } = one.send(acme(&one), later, None).await else { panic!() };
+        waiting.push(id);
+    }
+    one.close();
+    drop(one);
+    let without = site::APPLICATION.replace("[queue.spare]\nfunction = \"script\"\n", "");
+    let two = until_open(&without, path.clone()).await;
+    until("it is dead", || (two.counts().dead == 1).then_some(())).await;
+    assert!(two.dead_show(waiting[1]).unwrap().is_none(), "the other one waits on");
+    let shown = two.dead_show(waiting[0]).unwrap().unwrap();
+    assert_eq!(shown.dead.failure.kind.code(), "FE2013");
+    let message = &shown.dead.failure.message;
+    assert_eq!(message, "its queue spare is no longer declared; declare it and redrive");
+    let chosen = DeadFilter { id: Some(waiting[0]), ..DeadFilter::default() };
+    let refused = two.redrive(&chosen, None, 10, false).await.unwrap();
+    assert_eq!(refused.refused[0].1.code(), "FE1007", "to no other queue: {refused:?}");
+    assert!(refused.moved.is_empty() && two.dead_show(waiting[0]).unwrap().is_some());
+    two.close();
+    drop(two);
+    // So with an application that has no queue at all.
+    let bare = "[application]\nname = \"site\"\n[function.hello]\ncomponent = \"http-hello.wasm\"\n";
+    let bare = until_open(bare, path.clone()).await;
+    until("both are dead", || (bare.counts().dead == 2).then_some(())).await;
+    bare.close();
+    drop(bare);
+    let three = until_open(site::APPLICATION, path).await;
+    let moved = three.redrive(&chosen, None, 10, false).await.unwrap();
+    assert_eq!(moved.moved, [waiting[0]]);
+    until("it is done", || (three.counts().done == 1).then_some(())).await;
+    let (read, _) = send(&three, "get counters spare", Some("read")).await;
+    assert_eq!(result(&three, read).await, "1\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

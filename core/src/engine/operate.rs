@@ -122,20 +122,37 @@ impl Engine {
         for (event, queue) in orphans {
             let message = format!("its queue {queue} is no longer declared; declare it and redrive");
             let failure = Failure::new(FailureKind::NoQueue, message);
-            self.settle_alone(event, Fate::Dead { failure }, effects);
+            self.bury_orphan(event, &queue, failure, effects);
         }
         self.return_cut_off(cut_off, effects);
     }
 
+    /// Its letter names the queue that it waited in, not the one that stands in for it here: it goes back to
+    /// no other.
+    fn bury_orphan(&mut self, event: Ix<Event>, queue: &Name, failure: Failure, effects: &mut Effects) {
+        let (settling, mut writes) = self.alone(event, Fate::Dead { failure });
+        for write in &mut writes {
+            if let Write::Bury { dead, .. } = write {
+                dead.event.queue = queue.clone();
+            }
+        }
+        self.commit(writes, Then::Settle(Box::new(settling)), effects);
+    }
+
     /// Commits this fate of an event that no invocation has.
     pub(super) fn settle_alone(&mut self, event: Ix<Event>, fate: Fate, effects: &mut Effects) {
+        let (settling, writes) = self.alone(event, fate);
+        self.commit(writes, Then::Settle(Box::new(settling)), effects);
+    }
+
+    fn alone(&mut self, event: Ix<Event>, fate: Fate) -> (Settling, Vec<Write>) {
         let e = &self.events[event];
         let (tenant, function) = (e.tenant, self.queues[e.queue].function);
         let fates = vec![(Item::Event(event), fate)];
         let settling = Settling { function, tenant, fates, emitted: Vec::new(), stopped: Vec::new() };
         let mut writes = Vec::new();
         self.write_fates(&settling, &mut writes);
-        self.commit(writes, Then::Settle(Box::new(settling)), effects);
+        (settling, writes)
     }
 
     pub(super) fn drain(&mut self, effects: &mut Effects) {

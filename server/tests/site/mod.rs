@@ -54,6 +54,9 @@ config = { COLOUR = "green" }
 function = "script"
 retry = { base = "10ms", max = "50ms" }
 
+[queue.spare]
+function = "script"
+
 [topic.news]
 subscribers = [{ queue = "work" }]
 
@@ -107,7 +110,12 @@ fn cache() -> PathBuf {
 
 /// Opens the platform; `data` outlives it, or `None` for memory.
 pub async fn platform(data: Option<PathBuf>) -> Arc<Platform> {
-    let read = flyball_app::read("flyball.toml", APPLICATION).map_err(|wrong| wrong.to_string()).unwrap();
+    platform_of(APPLICATION, data).await
+}
+
+/// The same, of another application.
+pub async fn platform_of(application: &str, data: Option<PathBuf>) -> Arc<Platform> {
+    let read = flyball_app::read("flyball.toml", application).map_err(|wrong| wrong.to_string()).unwrap();
     let config = PlatformConfig {
         application: Arc::new(read.application),
         base: guests(),
