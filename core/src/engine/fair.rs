@@ -13,11 +13,12 @@
 
 use std::collections::BTreeSet;
 
+use flows::Flows;
+
 use super::{
     gate::Gate,
     heap::Heap,
     line::Line,
-    lookup::LookupMap,
     slab::{Ix, Slab},
 };
 use crate::{Span, Time, model::Limits};
@@ -93,7 +94,9 @@ pub(crate) enum Blocker {
     Batch,
 }
 
+/// Two lines of the processor's cache, side by side.
 #[derive(Debug, Hash)]
+#[repr(align(64))]
 pub(crate) struct TenantShare {
     pub(crate) gate: Gate,
     weight: u32,
@@ -103,8 +106,7 @@ pub(crate) struct TenantShare {
     charged: u32,
     /// What its flows' guarantees still hold back of it.
     held: u32,
-    /// Flows with ready work, in no order: all are looked at where one is.
-    active: Vec<Ix<Flow>>,
+    flows: Flows,
 }
 
 #[derive(Debug, Hash)]
@@ -124,8 +126,9 @@ pub(crate) struct FunctionShare {
     pub(crate) cost_estimate: u64,
 }
 
-/// One tenant's work for one function.
+/// One tenant's work for one function. Two lines of the processor's cache, side by side.
 #[derive(Debug, Hash)]
+#[repr(align(64))]
 pub(crate) struct Flow {
     pub(crate) function: FunctionIx,
     pub(crate) tenant: TenantIx,
@@ -178,7 +181,6 @@ pub(crate) struct Scheduler {
     finishes: Vec<Tag>,
     pub(crate) functions: Vec<FunctionShare>,
     pub(crate) flows: Slab<Flow>,
-    flow_of: LookupMap<(u32, u32), Ix<Flow>>,
     /// Functions by the best flow that is owed, and by the best of the rest.
     owed: BTreeSet<Top>,
     rest: BTreeSet<Top>,
@@ -201,7 +203,6 @@ impl Scheduler {
             finishes: Vec::new(),
             functions: Vec::new(),
             flows: Slab::new(),
-            flow_of: LookupMap::new(),
             owed: BTreeSet::new(),
             rest: BTreeSet::new(),
             wakes: BTreeSet::new(),
@@ -234,7 +235,7 @@ impl Scheduler {
             refund: 0,
             charged: 0,
             held: 0,
-            active: Vec::new(),
+            flows: Flows::new(),
         });
         self.finishes.push(0);
         TenantIx(self.tenants.len() as u32 - 1)
@@ -253,7 +254,7 @@ impl Scheduler {
 
     /// The flow of a tenant's work for a function, if it has one.
     pub(crate) fn flow(&self, function: FunctionIx, tenant: TenantIx) -> Option<Ix<Flow>> {
-        self.flow_of.get(&(function.0, tenant.0)).copied()
+        self.tenants[tenant].flows.get(function)
     }
 
     /// A flow that there was not. What its guarantee holds back counts from here on.
@@ -273,7 +274,7 @@ impl Scheduler {
             hold_until: Time(0),
             waited_for: None,
         });
-        self.flow_of.insert((function.0, tenant.0), flow);
+        self.tenants[tenant].flows.insert(function, flow);
         flow
     }
 
@@ -530,7 +531,7 @@ impl Scheduler {
     /// A tenant is in no more flows than there are functions.
     fn replace_tenant(&mut self, tenant: TenantIx) {
         let mut index = 0;
-        while let Some(&flow) = self.tenants[tenant].active.get(index) {
+        while let Some(flow) = self.tenants[tenant].flows.at(index) {
             self.settle(flow);
             index += 1;
         }
@@ -552,15 +553,9 @@ impl Scheduler {
         if was == place && tag.is_none() {
             return;
         }
-        if (was == Place::Idle) != (place == Place::Idle) {
-            let share = &mut self.tenants[tenant];
-            if was == Place::Idle {
-                // It becomes active: its start tag is taken now and kept while it waits.
-                tag = Some(self.finishes[tenant].max(self.virtual_time));
-                share.active.push(flow);
-            } else if let Some(at) = share.active.iter().position(|active| *active == flow) {
-                share.active.swap_remove(at);
-            }
+        if was == Place::Idle {
+            // It becomes active: its start tag is taken now and kept while it waits.
+            tag = Some(self.finishes[tenant].max(self.virtual_time));
         }
         let heaps = &mut self.functions[function];
         if let Place::Heap(class) = was {
@@ -665,8 +660,7 @@ impl Scheduler {
         let f = &self.flows[flow];
         let idle = f.place == Place::Idle && f.gate.running == 0;
         if idle && f.gate.guarantee == 0 && f.gate.rate().is_none() {
-            let key = (f.function.0, f.tenant.0);
-            self.flow_of.remove_if(key, &flow);
+            self.tenants[f.tenant].flows.remove(f.function);
             self.flows.remove(flow);
         }
     }
@@ -735,6 +729,7 @@ impl std::hash::Hash for Scheduler {
 }
 
 pub(crate) mod audit;
+mod flows;
 
 /// The moment until which a batch that is not full may wait.
 pub(crate) fn hold(ready_since: Time, window: Span) -> Time {

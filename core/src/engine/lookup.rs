@@ -1,7 +1,6 @@
 //! Maps that can be looked into but not walked through, so that hash order can reach nothing.
 
 use std::{
-    collections::hash_map::Entry,
     fmt,
     hash::{BuildHasherDefault, Hash, Hasher},
 };
@@ -26,18 +25,6 @@ impl<K: Eq + Hash, V> LookupMap<K, V> {
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         self.0.remove(key)
-    }
-
-    /// Removes the key only where it leads to `value`: two events may bear one id for a while.
-    pub(crate) fn remove_if(&mut self, key: K, value: &V)
-    where
-        V: PartialEq,
-    {
-        if let Entry::Occupied(entry) = self.0.entry(key)
-            && entry.get() == value
-        {
-            entry.remove();
-        }
     }
 }
 

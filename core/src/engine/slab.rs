@@ -7,12 +7,21 @@ use std::marker::PhantomData;
 pub(crate) struct Ix<T>([u8; 4], PhantomData<fn() -> T>);
 
 impl<T> Ix<T> {
+    /// Leads to no entry.
+    pub(crate) const NOWHERE: Self = Ix::new(u32::MAX);
+
     const fn new(index: u32) -> Self {
         Ix(index.to_ne_bytes(), PhantomData)
     }
 
     const fn get(self) -> u32 {
         u32::from_ne_bytes(self.0)
+    }
+
+    /// The same place in a slab of something else.
+    #[cfg(test)]
+    pub(crate) const fn cast<U>(self) -> Ix<U> {
+        Ix::new(self.get())
     }
 
     /// Which chunk, and where in it.
