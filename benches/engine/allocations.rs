@@ -1,11 +1,13 @@
-//! An allocator that counts while it is told to. Counting costs time, so no time is measured then.
+//! The binary's allocator, counting while it is told to. Counting costs time, so no time is measured then.
 
-#![allow(unsafe_code, reason = "an allocator can't be made otherwise; each call goes on to the system's")]
+#![allow(unsafe_code, reason = "an allocator can't be made otherwise; each call goes on to the binary's")]
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
+    alloc::{GlobalAlloc, Layout},
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
+
+use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -17,12 +19,12 @@ static GIVEN_BACK: AtomicU64 = AtomicU64::new(0);
 
 struct Counting;
 
-// SAFETY: everything is the system's allocator; the counters touch no memory that is handed out.
+// SAFETY: everything is the binary's allocator; the counters touch no memory that is handed out.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 0);
         // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
+        unsafe { MiMalloc.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
@@ -30,13 +32,13 @@ unsafe impl GlobalAlloc for Counting {
             GIVEN_BACK.fetch_add(layout.size() as u64, Relaxed);
         }
         // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(at, layout) }
+        unsafe { MiMalloc.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size, layout.size());
         // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(at, layout, size) }
+        unsafe { MiMalloc.realloc(at, layout, size) }
     }
 }
 

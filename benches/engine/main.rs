@@ -1,7 +1,7 @@
 //! The engine's steps a second on one core, with 10,000 and with 100,000 tenants active; what a waiting
 //! event takes in memory; and what quiet tenants notice of a noisy one.
 //!
-//! An event takes five steps: it arrives, its acceptance is durable, its attempt is durable, its run ends,
+//! The allocator is the binary's. An event takes five steps: it arrives, its acceptance is durable, its attempt is durable, its run ends,
 //! its outcome is durable. Only the engine's own time is counted: the world around it prepares what comes
 //! next and takes the effects away.
 //!
@@ -54,7 +54,7 @@ fn main() {
         return;
     }
     let conditions = format!(
-        "one core, 9 functions, {} slots, {OUTSTANDING} outstanding for each tenant, in turns, medians",
+        "one core, 9 functions, {} slots, {OUTSTANDING} outstanding for each tenant, mimalloc, in turns, medians",
         load::SLOTS
     );
     let mut report = Report::new("engine", conditions, &arguments);

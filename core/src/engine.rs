@@ -91,6 +91,7 @@ pub struct Engine {
     tenants: Vec<TenantEntry>,
     /// Their ids, apart: many a step needs no more of a tenant.
     tenant_ids: Vec<TenantId>,
+    tenant_names: Vec<Name>,
     tenant_of: LookupMap<TenantId, TenantIx>,
     functions: Vec<Name>,
     terms: Vec<Terms>,
@@ -139,9 +140,10 @@ enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct QueueIx(u32);
 
+/// What of a tenant is looked at all the time: a line of the processor's cache, see the test below.
 #[derive(Debug, Hash)]
+#[repr(align(64))]
 struct TenantEntry {
-    name: Name,
     enabled: bool,
     waiting: u64,
     waiting_max: u64,
@@ -353,6 +355,7 @@ impl Engine {
             next_invocation: 1,
             tenants: Vec::new(),
             tenant_ids: Vec::new(),
+            tenant_names: Vec::new(),
             tenant_of: LookupMap::new(),
             functions: Vec::new(),
             terms: Vec::new(),
@@ -613,6 +616,7 @@ macro_rules! index {
 }
 index!(TenantIx, TenantEntry);
 index!(TenantIx, TenantId);
+index!(TenantIx, Name);
 index!(FunctionIx, Terms);
 index!(FunctionIx, Name);
 index!(QueueIx, QueueEntry);
@@ -622,8 +626,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_entry_is_a_line_of_the_cache() {
+    fn entries_that_many_steps_look_at_are_a_line_of_the_cache_or_two() {
         assert_eq!(size_of::<Option<Event>>(), 64);
+        assert_eq!(size_of::<TenantEntry>(), 64);
+        assert_eq!(size_of::<Option<fair::Flow>>(), 128);
+        assert_eq!(size_of::<fair::TenantShare>(), 128);
         assert_eq!(size_of::<Item>(), 5);
     }
 }

@@ -205,7 +205,7 @@ impl Engine {
         let entry = &self.tenants[tenant];
         let max = entry.waiting_calls_max;
         if entry.waiting_calls >= max {
-            let level = Level::Tenant(entry.name.clone());
+            let level = Level::Tenant(self.tenant_names[tenant].clone());
             return Err(waiting(level, Limited::WaitingCalls, u64::from(max)));
         }
         let max = self.application.limits.waiting_calls_max;
@@ -418,7 +418,7 @@ impl Engine {
         }
         let entry = &self.tenants[tenant];
         if entry.waiting + more > entry.waiting_max {
-            let level = Level::Tenant(entry.name.clone());
+            let level = Level::Tenant(self.tenant_names[tenant].clone());
             return Err(waiting(level, Limited::WaitingEvents, entry.waiting_max));
         }
         for route in routes {

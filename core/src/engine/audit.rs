@@ -106,10 +106,10 @@ impl Engine {
             *tenants.entry(event.tenant.0).or_insert(0_u64) += 1;
             *queues.entry(event.queue.0).or_insert(0_u64) += 1;
         }
-        let tenant = self.tenants.iter().zip(0_u32..).find_map(|(entry, index)| {
+        let named = self.tenant_names.iter().zip(&self.tenants);
+        let tenant = named.zip(0_u32..).find_map(|((name, entry), index)| {
             let real = tenants.get(&index).copied().unwrap_or(0);
-            (entry.waiting != real)
-                .then(|| format!("tenant {} counts {}, has {real}", entry.name, entry.waiting))
+            (entry.waiting != real).then(|| format!("tenant {name} counts {}, has {real}", entry.waiting))
         });
         tenant.or_else(|| {
             self.queues.iter().zip(0_u32..).find_map(|(entry, index)| {

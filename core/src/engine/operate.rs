@@ -35,8 +35,8 @@ impl Engine {
         let ix = self.scheduler.add_tenant(own, limits.weight);
         self.tenant_of.insert(id, ix);
         self.tenant_ids.push(id);
+        self.tenant_names.push(name);
         self.tenants.push(TenantEntry {
-            name,
             enabled,
             waiting: 0,
             waiting_max: limits.waiting_events_max,
@@ -54,7 +54,7 @@ impl Engine {
     fn declare_guarantees(&mut self, tenant: TenantIx) {
         let application = self.application.clone();
         for function in application.functions.values() {
-            let limits = function.for_tenants.get(&self.tenants[tenant].name);
+            let limits = function.for_tenants.get(&self.tenant_names[tenant]);
             if limits.is_some_and(|l| l.concurrency.guarantee > 0)
                 && let Some(&ix) = self.function_of.get(&function.name)
             {

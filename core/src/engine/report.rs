@@ -158,8 +158,9 @@ impl Engine {
             let (max, now, peak) = (queue.delivery.waiting_max, queue.waiting, queue.peak);
             all.push(LimitStatus { name, max, guarantee: 0, now, peak });
         }
-        for (entry, share) in self.tenants.iter().zip(&self.scheduler.tenants).take(tenants_max) {
-            let level = Level::Tenant(entry.name.clone());
+        let tenants = self.tenant_names.iter().zip(&self.tenants).zip(&self.scheduler.tenants);
+        for ((name, entry), share) in tenants.take(tenants_max) {
+            let level = Level::Tenant(name.clone());
             gate_status(&level, &share.gate, &mut all);
             let name = LimitName { level: level.clone(), of: Limited::WaitingEvents };
             let (max, now, peak) = (entry.waiting_max, entry.waiting, entry.peak_waiting);
@@ -175,8 +176,8 @@ impl Engine {
     pub fn digest(&self) -> u64 {
         let mut hasher = super::lookup::Mixer::default();
         (self.now, self.phase, self.next_seq, self.next_invocation).hash(&mut hasher);
-        (&self.scheduler, &self.tenants, &self.tenant_ids, &self.queues, &self.events, &self.calls)
-            .hash(&mut hasher);
+        (&self.tenants, &self.tenant_ids, &self.tenant_names).hash(&mut hasher);
+        (&self.scheduler, &self.queues, &self.events, &self.calls).hash(&mut hasher);
         (&self.remembering, &self.invocations, &self.commits, &self.timers).hash(&mut hasher);
         self.delays.iter().for_each(|delay| delay.hash(&mut hasher));
         (&self.remembered, self.settled_mark, &self.recent, &self.totals).hash(&mut hasher);

@@ -22,7 +22,7 @@ impl Engine {
         if terms.some_differ
             && let Some(declared) = self.application.functions.get(&self.functions[function])
         {
-            limits = declared.limits_for(&self.tenants[tenant].name);
+            limits = declared.limits_for(&self.tenant_names[tenant]);
         }
         self.scheduler.add_flow(function, tenant, limits)
     }
@@ -233,7 +233,7 @@ impl Engine {
     /// A blocker by the name of its limit.
     pub(super) fn limit_name(&self, flow: Ix<Flow>, blocker: Option<Blocker>) -> LimitName {
         let flow = self.scheduler.flows.get(flow);
-        let names = flow.map(|f| (self.functions[f.function].clone(), self.tenants[f.tenant].name.clone()));
+        let names = flow.map(|f| (self.functions[f.function].clone(), self.tenant_names[f.tenant].clone()));
         let Some((function, tenant)) = names else {
             return LimitName { level: Level::Platform, of: Limited::Concurrency };
         };
