@@ -1,9 +1,9 @@
 //! The engine's steps a second on one core, with 10,000 and with 100,000 tenants active; what a waiting
 //! event takes in memory; and what quiet tenants notice of a noisy one.
 //!
-//! The allocator is the binary's. An event takes five steps: it arrives, its acceptance is durable, its attempt is durable, its run ends,
-//! its outcome is durable. Only the engine's own time is counted: the world around it prepares what comes
-//! next and takes the effects away.
+//! The allocator is the binary's. An event takes five steps: it arrives, its acceptance is durable, its
+//! attempt is durable, its run ends, its outcome is durable. Only the engine's own time is counted: the
+//! world around it prepares what comes next and takes the effects away.
 //!
 //! `--digest STEPS` prints a hash of all effects instead: two versions that should decide the same can be
 //! compared. `--steps STEPS` only runs, for a profiler.
