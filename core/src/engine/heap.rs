@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 /// Keys in a bucket, and in front, at most. What they cost a step is bounded by it.
-const BUCKET_MAX: usize = 64;
+const BUCKET_MAX: usize = 128;
 
 /// See the module's text.
 #[derive(Debug, Hash)]
