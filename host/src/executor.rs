@@ -168,19 +168,21 @@ impl Shared {
             drop(state);
             return runnable.schedule();
         }
-        state.queue.push(tenant, runnable);
+        state.queue.begin(tenant);
         state.seats_free -= 1;
         let begun = Instant::now();
+        let mut next = Some((tenant, runnable));
         // What becomes ready meanwhile, most often the same task again, goes on here until the slice is over:
         // this thread has the seat, and to wake another takes longer.
-        while let Some((tenant, runnable)) = state.queue.pop() {
+        while let Some((tenant, runnable)) = next {
             drop(state);
             let busy_ns = poll(runnable);
             state = lock(&self.state);
             state.queue.charge(tenant, busy_ns);
-            if begun.elapsed() >= SLICE {
-                break;
-            }
+            next = match state.queue.is_empty() || begun.elapsed() >= SLICE {
+                true => None,
+                false => state.queue.pop(),
+            };
         }
         state.seats_free += 1;
         self.wake_one(state);

@@ -60,6 +60,22 @@ impl<T> FairQueue<T> {
         entry.items.push_back(item);
     }
 
+    /// An item of `tenant` runs at once, while nothing is ready; [`FairQueue::charge`] must follow once it ran.
+    pub(crate) fn begin(&mut self, tenant: u32) {
+        debug_assert!(self.is_empty(), "what is ready has its turn first");
+        let now = self.now;
+        let entry = self.tenants.entry(tenant).or_insert_with(|| Tenant {
+            time: now,
+            items: VecDeque::new(),
+            running: 0,
+        });
+        self.idle.remove(&(entry.time, tenant));
+        entry.time = entry.time.max(now);
+        entry.running += 1;
+        self.running += 1;
+        self.now = entry.time;
+    }
+
     /// The next item; [`FairQueue::charge`] must follow once it ran.
     pub(crate) fn pop(&mut self) -> Option<(u32, T)> {
         let (time, tenant) = *self.ready.first()?;
@@ -82,6 +98,14 @@ impl<T> FairQueue<T> {
         let before = entry.time;
         // One at least, so that a tenant of many tiny polls gives way too.
         entry.time = before.saturating_add(busy_ns.max(1));
+        if self.ready.is_empty() && self.running == 0 {
+            // Nobody is there to be ahead of.
+            let last = self.idle.last().map_or(0, |(time, _)| *time);
+            self.now = self.now.max(entry.time).max(last);
+            self.idle.clear();
+            self.tenants.clear();
+            return;
+        }
         if !entry.items.is_empty() {
             self.ready.remove(&(before, tenant));
             self.ready.insert((entry.time, tenant));
@@ -93,13 +117,6 @@ impl<T> FairQueue<T> {
 
     /// Drops idle tenants that owe nothing any more.
     fn forget(&mut self) {
-        if self.ready.is_empty() && self.running == 0 {
-            // Nobody is there to be ahead of.
-            self.now = self.idle.last().map_or(self.now, |(time, _)| self.now.max(*time));
-            self.idle.clear();
-            self.tenants.clear();
-            return;
-        }
         while let Some((time, tenant)) = self.idle.first().copied() {
             if time > self.now && self.idle.len() <= IDLE_MAX {
                 break;
@@ -151,6 +168,20 @@ mod tests {
         assert_eq!(queue.pop(), Some((2, "b")));
         queue.charge(2, 10);
         assert_eq!(queue.pop(), Some((1, "back at once")));
+    }
+
+    #[test]
+    fn what_runs_at_once_counts_like_what_waited() {
+        let mut queue = FairQueue::new();
+        queue.begin(1);
+        queue.push(1, "more");
+        queue.push(2, "first");
+        queue.charge(1, 1_000);
+        assert_eq!(queue.pop(), Some((2, "first")));
+        queue.charge(2, 400);
+        assert_eq!(queue.pop(), Some((1, "more")));
+        queue.charge(1, 1);
+        assert_eq!(queue.remembered(), 0);
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl Lane {
         generation: Option<u64>,
         inputs: impl IntoIterator<Item = Input>,
     ) -> (u64, Vec<Effect>) {
-        let mut effects = Vec::new();
+        let mut effects = Vec::with_capacity(8);
         let (generation, deadline) = {
             let mut state = locked(&self.state);
             if generation.is_some_and(|generation| generation != state.generation) {
