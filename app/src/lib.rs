@@ -1,120 +1,14 @@
-//! The application as data: reads `flyball.toml` into [`flyball_core::model::Application`].
+//! The application as data: read from `flyball.toml` or from others' files, and checked against limits.
 //!
-//! Pure: the caller reads the file and answers whether a component exists. Every error is reported at
-//! once, with file, line and column.
+//! Pure: the caller reads the files. Everything that is said of a file has its line and column.
 //!
 //! Where to look:
-//! - [`read`]: the door. [`Diagnostics`]: what it says where a file is wrong. [`Code`]: every kind of error.
-//! - `shape`: the file's tables, each key declared once, for the reader and for [`json_schema`].
-//! - `resolve`: defaults, and what a key that is left out takes over from elsewhere.
+//! - [`read`]: the door for `flyball.toml`. [`Diagnostics`]: what it says where a file is wrong.
+//!   [`Code`]: every kind of error.
 
-mod diagnostic;
-mod reader;
-mod resolve;
-mod shape;
-mod source;
-mod template;
-mod values;
+mod file;
 
-pub use diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic, Diagnostics, Level};
-pub use shape::json_schema;
-pub use source::SourceMap;
-pub use template::template;
-
-use flyball_core::model::{Checked, Problem};
-use reader::{Reader, Shape};
-use toml::de::{DeTable, DeValue};
-
-/// The longest application file, bytes.
-pub const FILE_BYTES_MAX: usize = 4 << 20;
-
-/// What a good file is read to.
-#[derive(Debug)]
-pub struct Read {
-    /// The application, in which every reference leads somewhere.
-    pub application: Checked,
-    /// Where in the file each key is, for diagnostics about it that come later.
-    pub sources: SourceMap,
-}
-
-/// Reads an application file without looking for its components. `file_name` is only for messages.
-///
-/// # Errors
-/// Everything that is wrong, in the order of the file; at most [`DIAGNOSTICS_MAX`], with how many more.
-pub fn read(file_name: &str, text: &str) -> Result<Read, Diagnostics> {
-    read_with(file_name, text, |_| true)
-}
-
-/// Reads an application file. `exists` is asked once for each function's component, with the path as the
-/// file has it (relative to the file).
-///
-/// # Errors
-/// As [`read`], and each component that does not exist.
-pub fn read_with(file_name: &str, text: &str, exists: impl Fn(&str) -> bool) -> Result<Read, Diagnostics> {
-    let mut reader = Reader::default();
-    if text.len() > FILE_BYTES_MAX {
-        let message = format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", text.len());
-        reader.add(Code::TooLarge, 0..0, message, "split the application".into());
-        return Err(reader.finish(&SourceMap::of_text(file_name, "")));
-    }
-    let (root, syntax) = DeTable::parse_recoverable(text);
-    let sources = SourceMap::new(file_name, text, root.get_ref());
-    let broken = !syntax.is_empty();
-    for error in syntax {
-        let code = if error.message() == "duplicate key" { Code::DuplicateName } else { Code::Syntax };
-        let (message, help) = match code {
-            Code::DuplicateName => {
-                ("this key stands twice".to_string(), "remove one, or give it another name")
-            }
-            _ => (error.message().to_string(), "see https://toml.io for how TOML is written"),
-        };
-        reader.add(code, error.span().unwrap_or(0..0), message, help.into());
-    }
-    reader.keep_first_of_each_line(&sources);
-    let span = root.span();
-    let file = shape::File::read(&toml::Spanned::new(span, DeValue::Table(root.into_inner())), &mut reader);
-    let file = file.unwrap_or_default();
-    let application = resolve::application(file, &sources, &mut reader);
-    for (name, function) in &application.functions {
-        if !function.component.is_empty() && !exists(&function.component) {
-            let place = ["function", name, "component"].map(String::from);
-            let message = format!("there is no component {}", quoted(&function.component));
-            let help = "build it, or correct the path: it is relative to this file";
-            reader.add_at(Code::ComponentMissing, &place, &sources, message, help.into());
-        }
-    }
-    if broken {
-        reader.forget_what_follows_from_syntax(&sources);
-        return Err(reader.finish(&sources));
-    }
-    match application.check() {
-        Ok(application) if reader.is_empty() => Ok(Read { application, sources }),
-        Ok(_) => Err(reader.finish(&sources)),
-        Err(problems) => {
-            reader.add_problems(problems, &sources);
-            Err(reader.finish(&sources))
-        }
-    }
-}
-
-/// Which kind of error a problem of the model is.
-fn code_of(problem: &Problem) -> Code {
-    let twice = ["subscribes twice", "an earlier route", "is the name of a"];
-    if twice.iter().any(|words| problem.message.contains(words)) {
-        return Code::DuplicateName;
-    }
-    match problem.place.last().map(String::as_str) {
-        Some("function" | "emit" | "subscribers" | "to") => Code::UnknownReference,
-        Some("path") => Code::BadValue,
-        _ => Code::ImpossibleLimit,
-    }
-}
-
-/// A text in quotes for a message, cut where it is long.
-fn quoted(text: &str) -> String {
-    let mut short: String = text.chars().take(100).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    format!("{short:?}")
-}
+pub use file::{
+    Code, DIAGNOSTICS_MAX, Diagnostic, Diagnostics, FILE_BYTES_MAX, Level, Read, SourceMap, json_schema,
+    read, read_with, template,
+};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use toml::de::{DeTable, DeValue};
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::{Code, Diagnostic, Level};
+use crate::file::{Code, Diagnostic, Level};
 
 /// The widest part of a line that is shown, columns; so many before the place, where the line is longer.
 const SHOWN: usize = 72;

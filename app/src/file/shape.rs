@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::{
+use crate::file::{
     reader::{Named, Need, Reader, Shape, Value},
     values::{
         AccessWord, Count, Duration, Host, Many, Method, Mode, Reference, Settings, Size, Small,

@@ -10,7 +10,7 @@ use flyball_core::{
     },
 };
 
-use crate::{
+use crate::file::{
     Code, SourceMap,
     reader::{Named, Reader},
     shape,

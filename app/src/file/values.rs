@@ -9,7 +9,7 @@ use flyball_core::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
 
-use crate::{
+use crate::file::{
     quoted,
     reader::{Reader, Shape, Value},
 };
@@ -316,7 +316,7 @@ impl Shape for TenantSource {
             return Some(TenantSource(from));
         }
         let table = reader.table(value, &["header"])?;
-        let header: crate::reader::Need<Text> = reader.field(value, table, "header");
+        let header: crate::file::reader::Need<Text> = reader.field(value, table, "header");
         let name = header.0?.0;
         let fits = !name.is_empty()
             && name.len() <= 64

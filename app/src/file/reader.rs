@@ -11,7 +11,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::{Code, DIAGNOSTICS_MAX, Diagnostics, SourceMap, code_of, quoted};
+use crate::file::{Code, DIAGNOSTICS_MAX, Diagnostics, SourceMap, code_of, quoted};
 
 /// Findings kept while reading; past it they are only counted, so that a bad file can't fill the memory.
 const FOUND_MAX: usize = 10_000;
