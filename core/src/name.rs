@@ -51,7 +51,7 @@ impl Name {
     /// The name of a function's own inbox, the queue behind its asynchronous routes, subscriptions and
     /// rules. `@` is outside the alphabet, so it can't meet a declared queue.
     pub fn inbox_of(function: &Name) -> Name {
-        Name(format!("@{function}").into())
+        Name(["@", function].concat().into())
     }
 
     /// For what has no name yet, or not a good one.

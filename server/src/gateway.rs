@@ -186,10 +186,13 @@ impl Gateway {
         let gateway = self.clone();
         let untaken = Arc::new(Untaken::default());
         let answers = untaken.clone();
+        // Once for the connection, as every request on it is told to its function.
+        let from = HeaderValue::from_str(&peer.ip().to_string());
+        let from = from.unwrap_or(HeaderValue::from_static("unknown"));
         let service = service_fn(move |request| {
-            let (gateway, answers) = (gateway.clone(), answers.clone());
+            let (gateway, answers, from) = (gateway.clone(), answers.clone(), from.clone());
             async move {
-                let response = gateway.answer(request, peer).await;
+                let response = gateway.answer(request, &from).await;
                 let hold = |body| Full::new(slow::hold(body, &answers, &gateway.bodies));
                 Ok::<_, Infallible>(response.map(hold))
             }
@@ -223,7 +226,7 @@ impl Gateway {
         });
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Bytes> {
+    async fn answer(&self, request: Request<Incoming>, peer: &HeaderValue) -> Response<Bytes> {
         let number = self.next_request.fetch_add(1, Ordering::Relaxed);
         let head = request.method() == Method::HEAD;
         let mut response = match self.try_answer(request, peer).await {
@@ -242,7 +245,7 @@ impl Gateway {
     async fn try_answer(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        peer: &HeaderValue,
     ) -> Result<Response<Bytes>, GatewayError> {
         head::check(&request, &self.limits)?;
         self.bodies.check_answers()?;

@@ -602,7 +602,9 @@ async fn timer(lane: std::sync::Weak<Lane>, alarm: Arc<Alarm>) {
             if left.is_zero() {
                 lane.step(Input::Tick);
             } else {
-                alarm.at.store(deadline.map_or(u64::MAX, |at| at.0), Ordering::SeqCst);
+                // It looks again after a while whatever happens, so what is due later need not wake it.
+                let looks = lane.now().after(clock::span(ALARM_MAX));
+                alarm.at.store(deadline.map_or(looks, |at| at.min(looks)).0, Ordering::SeqCst);
             }
             left
         };

@@ -1,7 +1,6 @@
 //! A request on its way in: whose it is, its body within limits, its headers as the function may see them.
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -257,7 +256,7 @@ pub(super) async fn read(
 pub(super) fn for_function(
     mut request: Request<Bytes>,
     tenant: &Identity,
-    peer: SocketAddr,
+    peer: &HeaderValue,
 ) -> Request<Bytes> {
     let host = request.headers().get(header::HOST).cloned();
     let headers = request.headers_mut();
@@ -274,10 +273,8 @@ pub(super) fn for_function(
     if let Ok(name) = HeaderValue::from_str(&tenant.name) {
         headers.insert(TENANT, name);
     }
-    if let Ok(address) = HeaderValue::from_str(&peer.ip().to_string()) {
-        // What the client says of itself is worth nothing, so it is replaced, not added to.
-        headers.insert(FORWARDED_FOR, address);
-    }
+    // What the client says of itself is worth nothing, so it is replaced, not added to.
+    headers.insert(FORWARDED_FOR, peer.clone());
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     if let Some(host) = host {
         headers.insert(FORWARDED_HOST, host);
@@ -350,7 +347,7 @@ mod tests {
             name: flyball_core::Name::new("acme").unwrap(),
             enabled: true,
         };
-        let seen = for_function(request, &tenant, "10.0.0.1:5".parse().unwrap());
+        let seen = for_function(request, &tenant, &HeaderValue::from_static("10.0.0.1"));
         let mut headers: Vec<_> =
             seen.headers().iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         headers.sort();

@@ -37,7 +37,8 @@ impl Clock {
     }
 }
 
-fn span(duration: Duration) -> Span {
+/// A duration in the engine's unit.
+pub(super) fn span(duration: Duration) -> Span {
     Span(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }
 
