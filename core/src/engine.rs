@@ -17,6 +17,7 @@
 //! - `fair`: who runs next. - `report`: what can be asked of the engine.
 
 mod accept;
+mod ahead;
 mod audit;
 mod crash;
 mod fair;
@@ -122,6 +123,7 @@ pub struct Engine {
     /// While opening: events whose run was cut off, and whether by the end of the process.
     cut_off: BTreeMap<Ix<Event>, bool>,
     suspects: crash::Suspects,
+    ahead: ahead::Ahead,
     /// While opening: it is to take no new work.
     drain_at_open: bool,
     /// Dead letters whose removal is being committed.
@@ -261,6 +263,7 @@ enum Then {
     Accept { caller: CallerId, id: EventId, events: Vec<Ix<Event>> },
     AcceptCall { event: Ix<Event> },
     Start(InvocationId),
+    Ahead(Vec<Ix<Event>>),
     Settle(Box<Settling>),
     Revive { caller: CallerId, event: Ix<Event> },
     Discard { caller: CallerId, id: EventId, seq: Seq },
@@ -378,6 +381,7 @@ impl Engine {
             orphans: BTreeMap::new(),
             cut_off: BTreeMap::new(),
             suspects: crash::Suspects::default(),
+            ahead: ahead::Ahead::default(),
             drain_at_open: false,
             discarding: BTreeSet::new(),
             totals: Totals::default(),
@@ -575,6 +579,7 @@ impl Engine {
             (Then::Accept { caller, id, events }, _) => self.accepted(caller, id, events, effects),
             (Then::AcceptCall { event }, _) => self.entered(event, effects),
             (Then::Start(invocation), _) => self.started(invocation, effects),
+            (Then::Ahead(events), _) => self.written_ahead(events),
             (Then::Revive { caller, event }, _) => {
                 let id = self.events[event].id;
                 self.totals.dead = self.totals.dead.saturating_sub(1);

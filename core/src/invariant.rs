@@ -11,6 +11,7 @@
 //! | I6 | An invocation works on one tenant's events. |
 //! | I7 | What waits is counted at each level, and within the limits at the edge. |
 //! | I10 | Events that may have ended the process run one at a time, and alone. |
+//! | I11 | What is written as begun before it runs is little, waits, and was charged with no crash. |
 //!
 //! Two more need a history and are checked where there is one, by the tests' model: an outcome commits
 //! once (I8), and a newcomer below its caps waits at most ⌈active tenants / slots⌉ × the longest
@@ -47,7 +48,8 @@ pub fn check(engine: &Engine) -> Result<(), Violation> {
     found("I5", engine.unaccounted())?;
     found("I6", engine.mixed())?;
     found("I7", engine.miscounted_waiting())?;
-    found("I10", engine.suspects_together())
+    found("I10", engine.suspects_together())?;
+    found("I11", engine.ahead_wrongly())
 }
 
 /// After every step, in debug builds.

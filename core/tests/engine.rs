@@ -160,7 +160,7 @@ fn an_event_is_visible_only_when_it_is_durable() {
     let mut world = World::new(application(5));
     let caller = world.send(0, "first", None);
     assert!(world.answers.is_empty() && world.starts.is_empty());
-    world.commit_all(); // the acceptance, then the attempt
+    world.commit_all();
     assert!(matches!(world.answers[&caller], Answer::Accepted { duplicate: false, .. }));
     assert_eq!(world.starts.len(), 1);
 }
@@ -521,6 +521,78 @@ fn what_ends_the_process_each_time_is_put_aside_with_its_history_and_no_attempt_
     world.commit_all();
     assert_eq!(world.store.dead.len(), 1, "a redrive gives it one run");
     assert_eq!(world.store.history.len(), 4);
+}
+
+#[test]
+fn an_event_starts_when_its_acceptance_is_durable() {
+    let mut world = World::new(one_attempt(5));
+    world.send(0, "first", None);
+    let batch = *world.commits.keys().next().unwrap();
+    world.commit(batch);
+    assert!(
+        matches!(running(&world)[..], [ref run] if run[..] == [(Seq(2), 1)]),
+        "its beginning came with it"
+    );
+    assert!(world.commits.is_empty());
+}
+
+#[test]
+fn what_waits_for_a_slot_starts_without_a_commit_when_one_is_free() {
+    let mut world = World::new(one_attempt(4));
+    for _ in 0..40 {
+        world.send(0, "first", None);
+    }
+    world.commit_all();
+    let mut done = 0;
+    while let Some(invocation) = world.starts.keys().next().copied() {
+        let others = world.starts.len() - 1;
+        world.finish(invocation, &Do::Succeed { emits: 0 });
+        done += 1;
+        assert!(
+            world.starts.len() > others || done > 40 - 1 - others,
+            "none starts in place of number {done}"
+        );
+        world.commit_all();
+    }
+    assert_eq!(done, 40);
+    assert_eq!(world.engine.counts().done, 40);
+}
+
+#[test]
+fn a_crash_charges_what_ran_and_few_of_those_that_waited() {
+    let mut world = World::new(one_attempt(4));
+    for tenant in [0, 2, 3, 5] {
+        for _ in 0..100 {
+            world.send(tenant, "first", None);
+        }
+    }
+    world.commit_all();
+    let ran = world.starts.len();
+    world.crash();
+    world.commit_all();
+    let charged = world.store.waiting.values().filter(|waiting| waiting.crashes > 0).count();
+    assert!(charged > ran && charged <= ran + 64, "{charged} are charged, {ran} ran");
+    world.crash();
+    world.commit_all();
+    let twice = world.store.waiting.values().filter(|waiting| waiting.crashes > 1).count();
+    assert!(twice <= ran, "who was charged once is charged again only if it runs: {twice}");
+    world.run_out();
+    assert!(world.store.dead.is_empty());
+    assert_eq!(world.engine.counts().done, 400);
+}
+
+#[test]
+fn what_arrives_while_nothing_starts_any_more_is_not_left_as_begun() {
+    let mut world = World::new(one_attempt(5));
+    world.send(0, "first", None);
+    world.step(Input::Drain);
+    world.commit_all();
+    assert!(world.starts.is_empty() && world.engine.is_idle());
+    assert!(world.store.waiting.values().all(|waiting| waiting.running.is_none() && waiting.attempt == 0));
+    world.crash();
+    world.run_out();
+    assert!(world.store.history.is_empty(), "the crash was after it had been given back");
+    assert_eq!(world.engine.counts().done, 1);
 }
 
 #[test]

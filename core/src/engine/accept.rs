@@ -181,7 +181,7 @@ impl Engine {
             ready: self.now.after(delay),
         });
         self.totals.accepting += 1;
-        let waiting = self.waiting_record(event);
+        let waiting = self.arriving_record(event);
         (event, Write::Accept { seq, waiting, envelope: Box::new(envelope), body })
     }
 
@@ -376,7 +376,7 @@ impl Engine {
             cause: None,
             root,
         }));
-        self.release(event);
+        self.arrived(event, effects);
     }
 
     fn admitted(&self, tenant: TenantId) -> Result<TenantIx, Refusal> {

@@ -59,7 +59,7 @@ impl Engine {
                     });
                     (State::Settling, events.collect())
                 }
-                Then::Start(_) | Then::Discard { .. } | Then::Forget(_) => continue,
+                Then::Start(_) | Then::Ahead(_) | Then::Discard { .. } | Then::Forget(_) => continue,
             };
             for event in events {
                 places.entry(event).or_default().push(state);

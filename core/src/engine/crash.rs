@@ -1,8 +1,9 @@
 //! Runs that were cut off, and events that may have ended the process.
 //!
 //! A run that is cut off is no attempt: its event returns to its queue, and nothing of it starts again
-//! before that is durable. Where the process itself ended, each event that ran is charged with a crash,
-//! because any of them may have been the cause. A run that ends by itself, however it ends, clears its event.
+//! before that is durable. Where the process itself ended, each event that ran or was written ahead as begun
+//! (`ahead`) is charged with a crash, because any of them may have been the cause. A run that ends by itself,
+//! however it ends, clears its event.
 //!
 //! Who is one crash short of `crashes_max` is a **suspect**. Suspects run one at a time over the whole lane
 //! and never in a batch, so that the next crash names one of them. All others run as ever: after a crash that

@@ -145,6 +145,13 @@ pub(crate) struct Flow {
     pub(crate) waited_for: Option<Blocker>,
 }
 
+impl Flow {
+    /// It waits for something else than its turn.
+    pub(crate) fn is_parked(&self) -> bool {
+        matches!(self.place, Place::Parked(_))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
     /// No ready work.
@@ -329,6 +336,12 @@ impl Scheduler {
             // The tenant has run elsewhere meanwhile: the tag it waits with is too low.
             self.put_back(function, class, finish.max(self.virtual_time));
         }
+    }
+
+    /// The flow of a function that is likely to be next when one of its runs ends.
+    pub(crate) fn next_of(&self, function: FunctionIx) -> Option<Ix<Flow>> {
+        let function = &self.functions[function];
+        CLASSES.into_iter().find_map(|class| function.heap(class).first()).map(|stand| stand.flow)
     }
 
     /// The first of a heap gets another tag. Where it stands else is as it was: whatever changes that

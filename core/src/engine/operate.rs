@@ -161,6 +161,7 @@ impl Engine {
             return;
         }
         self.phase = Phase::Draining;
+        self.take_back_ahead(effects);
         let waiting: Vec<_> =
             self.calls.iter().filter(|(_, c)| c.waits).map(|(ix, c)| (ix, c.caller)).collect();
         for (call, caller) in waiting {

@@ -83,10 +83,15 @@ impl Engine {
         if self.phase != Phase::Running {
             return;
         }
+        let mut last = None;
         while let Some(flow) = self.scheduler.next() {
             if !self.hold_suspect(flow) {
+                last = Some(self.scheduler.flows[flow].function);
                 self.start(flow, effects);
             }
+        }
+        if let Some(function) = last {
+            self.write_ahead(function, effects);
         }
     }
 
@@ -107,7 +112,8 @@ impl Engine {
         for item in &items {
             self.begin(*item, (invocation, place), waited_for.clone(), &mut writes, effects);
         }
-        if matches!(items.first(), Some(Item::Call(_))) {
+        // Calls are not written at all.
+        if writes.is_empty() {
             self.started(invocation, effects);
         } else {
             self.commit(writes, Then::Start(invocation), effects);
@@ -150,12 +156,15 @@ impl Engine {
     ) {
         let (id, tenant, function, attempt, since) = match item {
             Item::Event(event) => {
+                let begun = self.ahead.take(event);
                 let e = &mut self.events[event];
                 e.state = State::Running(place);
                 e.attempt = e.attempt.saturating_add(1);
                 let (id, tenant, attempt, ready, seq) = (e.id, e.tenant, e.attempt, e.ready, e.seq);
                 let function = self.queues[e.queue].function;
-                writes.push(Write::Update { seq, waiting: self.waiting_record(event) });
+                if !begun {
+                    writes.push(Write::Update { seq, waiting: self.waiting_record(event) });
+                }
                 (id, tenant, function, attempt, ready)
             }
             Item::Call(call) => {

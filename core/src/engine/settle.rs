@@ -287,7 +287,7 @@ impl Engine {
         let e = &self.events[event];
         let queue = self.queues[e.queue].name.clone();
         effects.push(Effect::Note(Note::Accepted { id: e.id, tenant, queue, cause, root }));
-        self.release(event);
+        self.arrived(event, effects);
     }
 
     fn settled_call(&mut self, call: Ix<super::PendingCall>, fate: Fate, effects: &mut Effects) {
@@ -487,6 +487,7 @@ impl Engine {
 
     pub(super) fn remove_event(&mut self, event: Ix<Event>) {
         let Some(entry) = self.events.remove(event) else { return };
+        self.ahead.take(event);
         self.event_of.remove(entry.id, event);
         self.tenants[entry.tenant].waiting -= 1;
         let queue = &mut self.queues[entry.queue];
