@@ -1,0 +1,23 @@
+//! The walls of a design: rules over [`Design`](crate::design::Design) and [`Profile`](crate::profile::Profile).
+//!
+//! - [`check`]: the door: every rule over a design, findings in the order of the files.
+//! - [`Rule`]: what a rule is. `rules` has ours, a module for each kind of wall; others can be handed in.
+//! - [`Finding`]: what a rule says. Its level is decided here, for all rules alike: [`Level`].
+
+mod finding;
+mod look;
+mod rules;
+
+pub use finding::{Draft, Finding, Fix, Found, Hop, Level, Quantity, Severity};
+pub use look::Look;
+pub use rules::{About, RULES_VERSION, Rule, ours};
+
+/// Runs `rules` over what is looked at. Findings are in the order of files, lines and codes.
+pub fn check(look: &Look<'_>, rules: &[&dyn Rule]) -> Vec<Finding> {
+    let mut found = Found::new(look);
+    for rule in rules {
+        found.of(rule.about());
+        rule.check(look, &mut found);
+    }
+    found.finish()
+}

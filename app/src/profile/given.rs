@@ -1,0 +1,36 @@
+//! What the user says of the account and of the traffic.
+
+use std::collections::BTreeMap;
+
+/// What no template says. Without it, rules that need it give one note or nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Given {
+    /// `[account] complete = true`: the files are all that the account has, so that sums over it mean something.
+    pub account_complete: bool,
+    /// `[traffic.NAME]`: by the logical id of the node where the work comes in, or of a function.
+    pub traffic: BTreeMap<String, Traffic>,
+    /// `[database.NAME] connections_max`, `processors`: by logical id.
+    pub databases: BTreeMap<String, DatabaseFacts>,
+}
+
+/// Stated traffic of one node.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Traffic {
+    /// Events or requests per second at the peak.
+    pub peak_per_s: Option<f64>,
+    /// What one invocation takes, milliseconds: the median.
+    pub p50_ms: Option<f64>,
+    /// What one invocation takes, milliseconds: 99 of 100 take at most this.
+    pub p99_ms: Option<f64>,
+    /// The size of one event, bytes.
+    pub event_bytes: Option<f64>,
+}
+
+/// What the user says of a database.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DatabaseFacts {
+    /// Connections at most.
+    pub connections_max: Option<f64>,
+    /// Processors.
+    pub processors: Option<f64>,
+}
