@@ -11,14 +11,23 @@
 //! - `machine`: the states of a state machine's definition.
 //! - `wire`: resources become nodes and edges.
 //! - `own`: `flyball.toml` becomes a design without a detour.
+//! - `reading`: what is at hand while files are read: their texts, options, files that they name, problems.
 
+mod cdk;
+mod cloudformation;
+mod own;
+mod reading;
+mod sam;
+mod serverless;
 mod stack;
+mod wire;
 
 pub use stack::{Resource, Stack};
 
 use std::collections::BTreeMap;
 
 use crate::{design::Design, document::Span};
+use reading::Reading;
 
 /// A file to read: its name and its text.
 #[derive(Debug, Clone)]
@@ -65,10 +74,29 @@ pub struct Imported {
 }
 
 /// Reads files that belong to one system and draws its graph. `local` is asked for files that these name (state
-/// machine definitions, OpenAPI documents, `samconfig.toml`), by their path relative to the file that names them.
+/// machine definitions, OpenAPI documents, nested templates, `samconfig.toml`): by a path that begins where the
+/// inputs' names do, so that `functions/a.asl.json` in `shop/template.yaml` is `shop/functions/a.asl.json`.
 ///
 /// Never fails: what is wrong is among [`Imported::problems`], and the rest is read.
 pub fn import(inputs: Vec<Input>, options: &Options, local: &dyn Fn(&str) -> Option<String>) -> Imported {
-    let _ = (inputs, options, local);
-    Imported::default()
+    let mut reading = Reading::new(options, local);
+    let mut stacks = Vec::new();
+    let mut read = 0;
+    for input in inputs {
+        let file = reading.files.add(&input.name, input.text);
+        let Some(tree) = reading.parse(file) else { continue };
+        read += 1;
+        if tree.get("Resources").is_some() {
+            stacks.extend(cloudformation::stack(&tree, file, &mut reading));
+        } else if input.name.ends_with("manifest.json") {
+            stacks.extend(cdk::stacks(&tree, file, &mut reading));
+        } else if tree.get("provider").is_some() {
+            stacks.extend(serverless::stacks(&tree, file, &mut reading));
+        } else if let Some(design) = own::design(&reading.files, file, &mut reading.problems) {
+            return Imported { design, problems: reading.problems, read };
+        }
+    }
+    let Reading { files, mut problems, .. } = reading;
+    let design = wire::draw(files, stacks, &mut problems);
+    Imported { design, problems, read }
 }

@@ -64,10 +64,19 @@ pub enum Piece {
 /// A resource of the same file, or of another of the same run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
+    /// The [`name`](crate::import::Stack::name) of its stack; `None`: the stack in which the reference stands.
+    pub stack: Option<String>,
     /// Its logical id.
     pub resource: String,
     /// `Fn::GetAtt`'s attribute; `None`: `Ref`.
     pub attribute: Option<String>,
+}
+
+impl Reference {
+    /// A resource of the same stack: its `Ref`, or an attribute of it.
+    pub fn to(resource: impl Into<String>, attribute: Option<&str>) -> Reference {
+        Reference { stack: None, resource: resource.into(), attribute: attribute.map(str::to_string) }
+    }
 }
 
 /// Something that the files do not say.

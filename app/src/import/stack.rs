@@ -5,7 +5,7 @@ use crate::document::{FileId, Span, Tree};
 /// A template after its parameters, mappings and conditions are done: what is deployed as one.
 #[derive(Debug, Clone)]
 pub struct Stack {
-    /// What people are told, where there are several: the file's name, or the stack's.
+    /// What people are told, where there are several: the file's name, or the stack's. No two of a run are alike.
     pub name: String,
     /// The file.
     pub file: FileId,
@@ -32,6 +32,9 @@ pub struct Resource {
     pub conditional: Option<String>,
     /// The logical id of the resource that a transform made it for.
     pub made_for: Option<String>,
+    /// Reasons of suppressions by rule code, `*` for every rule: of comments `# flyball: allow CODE because REASON`
+    /// and of `Metadata.flyball.allow`.
+    pub allowed: Vec<(String, String)>,
 }
 
 impl Stack {
