@@ -10,5 +10,8 @@ mod parse;
 mod tree;
 
 pub use files::{FileId, Files, Place, Span};
-pub use parse::{DEPTH_MAX, DOCUMENT_BYTES_MAX, Format, NODES_MAX, ParseError, parse, parse_inside};
+pub use parse::{
+    DEPTH_MAX, DOCUMENT_BYTES_MAX, Format, NODES_MAX, ParseError, Parsed, TEXT_BYTES, parse, parse_all,
+    parse_inside,
+};
 pub use tree::{Entry, Piece, Reference, Tree, Unknown, Value};
