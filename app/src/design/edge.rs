@@ -56,6 +56,9 @@ pub struct Edge {
     pub mode: Mode,
     /// How it is known.
     pub evidence: Evidence,
+    /// The alias or version of the function `to` that is invoked: an alias by its name, a version by its logical
+    /// id or number. `None`: `$LATEST`, or `to` is no function.
+    pub qualifier: Option<String>,
     /// What makes it, with its settings.
     pub via: Via,
     /// Where it is stated.
@@ -129,12 +132,12 @@ pub struct EventSource {
     pub bisect: Setting<bool>,
     /// `TumblingWindowInSeconds`, of streams.
     pub tumbling_window_s: Setting<i64>,
+    /// It has an `OnFailure` destination, whether that is among the files or not; of streams.
+    pub on_failure: Setting<bool>,
     /// `ProvisionedPollerConfig` is there.
     pub provisioned_pollers: bool,
     /// Reads through a registered consumer with its own throughput (Kinesis enhanced fan-out).
     pub own_throughput: bool,
-    /// The alias or version that is invoked; `None`: `$LATEST`.
-    pub qualifier: Option<String>,
 }
 
 /// A subscription of a topic.
@@ -150,8 +153,6 @@ pub struct Subscription {
     pub filters_body: bool,
     /// It has a redrive policy, whether its queue is among the files or not.
     pub redrive: Setting<bool>,
-    /// The alias or version that is invoked; `None`: `$LATEST`.
-    pub qualifier: Option<String>,
 }
 
 /// A target of a rule, a schedule or a pipe.
@@ -163,8 +164,6 @@ pub struct Target {
     pub age_max_s: Setting<i64>,
     /// It has a dead-letter queue, whether that is among the files or not.
     pub dead_letters: Setting<bool>,
-    /// The alias or version that is invoked; `None`: `$LATEST`.
-    pub qualifier: Option<String>,
     /// `SqsParameters.MessageGroupId` is there.
     pub message_group: bool,
 }
@@ -178,8 +177,6 @@ pub struct Notification {
     pub prefix: Setting<String>,
     /// Keys that end with this.
     pub suffix: Setting<String>,
-    /// The alias or version that is invoked; `None`: `$LATEST`.
-    pub qualifier: Option<String>,
 }
 
 /// What a route of an API leads to.
@@ -193,8 +190,6 @@ pub struct Integration {
     pub timeout_ms: Setting<i64>,
     /// Not through Lambda: the service's action, such as `sqs:SendMessage`.
     pub action: Option<String>,
-    /// The alias or version that is invoked; `None`: `$LATEST`.
-    pub qualifier: Option<String>,
 }
 
 /// How a machine's task waits.
@@ -230,8 +225,6 @@ pub struct Task {
     pub distributed: bool,
     /// The service's action, such as `lambda:invoke` or `dynamodb:putItem`.
     pub action: String,
-    /// The alias or version that is invoked; `None`: `$LATEST`.
-    pub qualifier: Option<String>,
 }
 
 /// A retrier of a state.
