@@ -100,6 +100,8 @@ pub struct Function {
     pub per_tenant: bool,
     /// `DurableConfig` is there.
     pub durable: bool,
+    /// `CapacityProviderConfig` is there: it runs on instances of the account's own, with other limits.
+    pub managed_instances: bool,
     /// `SnapStart.ApplyOn` is `PublishedVersions`.
     pub snap_start: bool,
     /// `TracingConfig.Mode` is `Active`.
