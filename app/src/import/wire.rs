@@ -9,12 +9,20 @@
 //! - `read`: properties as settings.
 //! - The others: a module for each service, with its rows.
 
+mod bucket;
+mod bus;
 mod function;
 mod index;
 mod lead;
 mod pattern;
+mod pipe;
 mod queue;
 mod read;
+mod schedule;
+mod source;
+mod stream;
+mod topic;
+mod trigger;
 
 use std::collections::BTreeMap;
 
@@ -55,8 +63,10 @@ struct Row {
     edges: Option<fn(&mut Wire<'_>, At)>,
     /// What it is only another name for: an alias of a function is that function, with a qualifier. `usize`: how
     /// deep the search is, to be handed on.
-    stands_for: Option<fn(&Wire<'_>, At, usize) -> Vec<Lead>>,
+    stands_for: Option<StandsFor>,
 }
+
+type StandsFor = fn(&Wire<'_>, At, usize) -> Vec<Lead>;
 
 impl Row {
     /// A row that does nothing yet.
@@ -72,13 +82,24 @@ impl Row {
         Row { edges: Some(edges), ..self }
     }
 
-    const fn stands_for(self, leads: fn(&Wire<'_>, At, usize) -> Vec<Lead>) -> Row {
+    const fn stands_for(self, leads: StandsFor) -> Row {
         Row { stands_for: Some(leads), ..self }
     }
 }
 
 /// The rows of all modules. A type stands in one of them only.
-const ROWS: &[&[Row]] = &[function::ROWS, queue::ROWS];
+const ROWS: &[&[Row]] = &[
+    bucket::ROWS,
+    bus::ROWS,
+    function::ROWS,
+    pipe::ROWS,
+    queue::ROWS,
+    schedule::ROWS,
+    source::ROWS,
+    stream::ROWS,
+    topic::ROWS,
+    trigger::ROWS,
+];
 
 /// An end of an edge, found by [`Wire::reach`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +170,11 @@ impl<'s> Wire<'s> {
         resource.made_for.as_deref().unwrap_or(&resource.id)
     }
 
+    /// The name of a resource's stack.
+    fn stack_name(&self, at: At) -> &'s str {
+        self.stacks.get(at.stack()).map_or("", |stack| &stack.name)
+    }
+
     /// Adds the node of a resource.
     fn add(&mut self, at: At, kind: Kind) -> NodeId {
         let name = self.resource(at).id.clone();
@@ -160,10 +186,10 @@ impl<'s> Wire<'s> {
     fn add_part(&mut self, at: At, part: Option<&'static str>, name: String, kind: Kind) -> NodeId {
         let resource = self.resource(at);
         let path = resource.metadata.as_ref().and_then(|tree| tree.get("aws:cdk:path"));
-        let stack = self.stacks.get(at.stack()).filter(|_| self.stacks.len() > 1);
+        let stack = Some(self.stack_name(at)).filter(|_| self.stacks.len() > 1);
         let id = self.design.add(Node {
             name,
-            stack: stack.map(|stack| stack.name.clone()),
+            stack: stack.map(str::to_string),
             resource_type: resource.resource_type.clone(),
             kind,
             span: resource.span,
