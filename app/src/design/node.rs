@@ -118,7 +118,7 @@ pub struct Function {
     pub recursion_allowed: bool,
     /// Aliases that are declared.
     pub aliases: Vec<String>,
-    /// Actions granted with `*` as their resource, or granted as `*`.
+    /// Actions granted with `*` as their resource, or granted as `*`; AWS's own policies of full access by name.
     pub wide_grants: Vec<String>,
 }
 

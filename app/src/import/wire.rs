@@ -9,6 +9,7 @@
 //! - `read`: properties as settings.
 //! - The others: a module for each service, with its rows.
 
+mod access;
 mod bucket;
 mod bus;
 mod function;
@@ -49,6 +50,7 @@ pub(crate) fn draw(files: Files, stacks: Vec<Stack>, problems: &mut Vec<Problem>
             edges(&mut wire, at);
         }
     }
+    access::draw(&mut wire);
     wire.design
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Lead {
 }
 
 /// To what a value leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum To {
     /// A resource of the run, and the attribute that was named.
     Resource(At, Option<String>),
@@ -197,6 +197,11 @@ impl Wire<'_> {
                 let named = Named { service: "sqs".into(), name, qualifier: None, attribute: None };
                 self.named_leads(stack, pattern, &named, depth)
             }
+            _ if host.contains(".execute-api.")
+                && let Some((Hole::Reference(api), _)) = pattern.first_hole(host) =>
+            {
+                self.reference_leads(stack, api, depth)
+            }
             _ => vec![Lead::to(To::Outside {
                 service: "https".into(),
                 name: pattern.shown(&pattern.text),
@@ -317,6 +322,12 @@ fn named<'a>(service: &str, resource: &'a str) -> Named<'a> {
     let plain =
         |service: &str, name| Named { service: service.into(), name, qualifier: None, attribute: None };
     match (service, kind) {
+        // Paths of roles and policies stand before their names.
+        ("iam", kind) if !kind.is_empty() => {
+            plain(&format!("iam/{kind}"), rest.rsplit('/').next().unwrap_or(rest))
+        }
+        ("execute-api", _) => plain("execute-api", upto(resource, '/').0),
+        ("scheduler", "schedule") => plain("scheduler/schedule-group", upto(rest, '/').0),
         ("sqs" | "sns", _) => plain(service, upto(resource, ':').0),
         ("s3", _) => plain("s3", upto(resource, '/').0),
         ("lambda", "function") => {
