@@ -21,7 +21,9 @@ pub use node::{
 };
 pub use setting::Setting;
 
-use crate::document::{Files, Span};
+use std::collections::BTreeMap;
+
+use crate::document::{FileId, Files, Span};
 
 /// Whose semantics the design's parts have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +55,8 @@ pub struct Design {
     pub platform: Platform,
     /// What could not be resolved.
     pub unresolved: Vec<Unresolved>,
+    /// How many resources of each type each file has, nodes or not: alarms, budgets.
+    pub resource_types: BTreeMap<FileId, BTreeMap<String, usize>>,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
     outgoing: Vec<Vec<EdgeId>>,

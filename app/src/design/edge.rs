@@ -166,6 +166,8 @@ pub struct Target {
     pub dead_letters: Setting<bool>,
     /// `SqsParameters.MessageGroupId` is there.
     pub message_group: bool,
+    /// `RoleArn` is there: it sends by a role, and the receiver's policy need not let it.
+    pub role: bool,
 }
 
 /// A notification of a bucket or the like.

@@ -100,8 +100,6 @@ pub struct Function {
     pub per_tenant: bool,
     /// `DurableConfig` is there.
     pub durable: bool,
-    /// `CapacityProviderConfig` is there: it runs on instances of the account's own, with other limits.
-    pub managed_instances: bool,
     /// `SnapStart.ApplyOn` is `PublishedVersions`.
     pub snap_start: bool,
     /// `TracingConfig.Mode` is `Active`.
@@ -118,6 +116,8 @@ pub struct Function {
     pub recursion_allowed: bool,
     /// Aliases that are declared.
     pub aliases: Vec<String>,
+    /// `CapacityProviderConfig` is there: it runs on instances of its own, with other limits.
+    pub own_instances: bool,
     /// Actions granted with `*` as their resource, or granted as `*`; AWS's own policies of full access by name.
     pub wide_grants: Vec<String>,
 }
@@ -189,6 +189,8 @@ pub struct Queue {
     pub high_throughput: Setting<bool>,
     /// Policies that apply to it: who may send. Statements as they stand.
     pub policies: Vec<Tree>,
+    /// A policy that could be for it: which queues it is for is not known.
+    pub policies_unknown: bool,
     /// Made by the platform for a function's asynchronous work: Flyball's inbox.
     pub inbox: bool,
     /// Deliveries before the dead letters, where the queue itself says so: Flyball.

@@ -25,7 +25,7 @@ mod stream;
 mod topic;
 mod trigger;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Problem, Resource, Stack};
 use crate::{
@@ -50,7 +50,14 @@ pub(crate) fn draw(files: Files, stacks: Vec<Stack>, problems: &mut Vec<Problem>
             edges(&mut wire, at);
         }
     }
+    queue::mark_open_policies(&mut wire);
     access::draw(&mut wire);
+    for stack in &stacks {
+        let types = wire.design.resource_types.entry(stack.file).or_default();
+        for resource in &stack.resources {
+            *types.entry(resource.resource_type.clone()).or_default() += 1;
+        }
+    }
     wire.design
 }
 
@@ -133,6 +140,8 @@ struct Wire<'s> {
     outside: BTreeMap<(String, String), NodeId>,
     /// How many statements of policies were handed to queues.
     statements: usize,
+    /// Stacks with a queue's policy of which the queue is not known.
+    open_policies: BTreeSet<usize>,
 }
 
 impl<'s> Wire<'s> {
@@ -145,6 +154,7 @@ impl<'s> Wire<'s> {
             nodes: BTreeMap::new(),
             outside: BTreeMap::new(),
             statements: 0,
+            open_policies: BTreeSet::new(),
         }
     }
 

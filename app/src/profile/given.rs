@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 pub struct Given {
     /// `[account] complete = true`: the files are all that the account has, so that sums over it mean something.
     pub account_complete: bool,
+    /// The day for which is asked, such as `2026-11-23`: the caller has a clock. `None`: the day up to which the
+    /// profile's sources were read.
+    pub today: Option<String>,
     /// `[traffic.NAME]`: by the logical id of the node where the work comes in, or of a function.
     pub traffic: BTreeMap<String, Traffic>,
     /// `[database.NAME] connections_max`, `processors`: by logical id.
@@ -24,6 +27,8 @@ pub struct Traffic {
     pub p99_ms: Option<f64>,
     /// The size of one event, bytes.
     pub event_bytes: Option<f64>,
+    /// Tenants that are active at once.
+    pub tenants: Option<f64>,
 }
 
 /// What the user says of a database.

@@ -42,7 +42,7 @@ fn function(wire: &mut Wire<'_>, at: At) {
         environment: variables.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect(),
         per_tenant: says(get(&["TenancyConfig", "TenantIsolationMode"]), "PER_TENANT"),
         durable: get(&["DurableConfig"]).is_some(),
-        managed_instances: get(&["CapacityProviderConfig"]).is_some(),
+        own_instances: get(&["CapacityProviderConfig"]).is_some(),
         snap_start: says(get(&["SnapStart", "ApplyOn"]), "PublishedVersions"),
         traced: read::is(get(&["TracingConfig", "Mode"]), "Active"),
         log_level: read::text(get(&["LoggingConfig", "ApplicationLogLevel"])),

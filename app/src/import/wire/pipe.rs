@@ -42,6 +42,8 @@ fn edges(wire: &mut Wire<'_>, at: At) {
             message_group: parameters
                 .and_then(|tree| tree.at(&["SqsQueueParameters", "MessageGroupId"]))
                 .is_some(),
+            // A pipe can do nothing without its role.
+            role: true,
             ..Target::default()
         }));
         for to in wire.reach(at, target, "") {

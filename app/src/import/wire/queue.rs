@@ -28,6 +28,7 @@ fn queue(wire: &mut Wire<'_>, at: At) {
         encryption: encryption(get("KmsMasterKeyId"), get("SqsManagedSseEnabled"), "alias/aws/sqs"),
         high_throughput: read::is(get("FifoThroughputLimit"), "perMessageGroupId"),
         policies: Vec::new(),
+        policies_unknown: false,
         inbox: false,
         attempts_max: Setting::Default,
     };
@@ -124,7 +125,11 @@ fn policy(wire: &mut Wire<'_>, at: At) {
     let statements = statements.unwrap_or_default();
     let queues = properties.get("Queues").or_else(|| properties.get("Queue"));
     for queue in queues.map(Tree::one_or_many).unwrap_or_default() {
-        for to in wire.reach(at, queue, "sqs") {
+        let reached = wire.reach(at, queue, "sqs");
+        if reached.is_empty() {
+            wire.open_policies.insert(at.stack());
+        }
+        for to in reached {
             if wire.statements + statements.len() > STATEMENTS_MAX {
                 wire.unresolved(at, queue.span, "too many policies: who may send is not looked at".into());
                 return;
@@ -133,6 +138,17 @@ fn policy(wire: &mut Wire<'_>, at: At) {
             if let Kind::Queue(queue) = &mut wire.design.node_mut(to.node).kind {
                 queue.policies.extend(statements.iter().cloned());
             }
+        }
+    }
+}
+
+/// Marks the queues of stacks that have a policy of which the queue is not known: it can be for any of them.
+pub(super) fn mark_open_policies(wire: &mut Wire<'_>) {
+    let stacks = std::mem::take(&mut wire.open_policies);
+    for at in wire.index.all().into_iter().filter(|at| stacks.contains(&at.stack())) {
+        let Some(node) = wire.node(at, None) else { continue };
+        if let Kind::Queue(queue) = &mut wire.design.node_mut(node).kind {
+            queue.policies_unknown = true;
         }
     }
 }
