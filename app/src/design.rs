@@ -9,6 +9,7 @@
 
 mod edge;
 mod node;
+mod outline;
 mod setting;
 
 pub use edge::{
