@@ -15,6 +15,7 @@
 
 mod cdk;
 mod cloudformation;
+mod machine;
 mod own;
 mod reading;
 mod sam;

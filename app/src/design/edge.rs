@@ -227,6 +227,10 @@ pub struct Task {
     pub distributed: bool,
     /// The service's action, such as `lambda:invoke` or `dynamodb:putItem`.
     pub action: String,
+    /// `Source`s of the events that it puts on a bus, where the definition says them. Empty: not known.
+    pub sources: Vec<String>,
+    /// `DetailType`s of the events that it puts on a bus, where the definition says them. Empty: not known.
+    pub detail_types: Vec<String>,
 }
 
 /// A retrier of a state.
