@@ -344,12 +344,18 @@ pub enum DatabaseKind {
 pub struct Database {
     /// Which kind.
     pub kind: DatabaseKind,
-    /// `DBInstanceClass`, of the instance or of the cluster's smallest.
+    /// `DBInstanceClass`, of the instance or of the cluster's first.
     pub class: Setting<String>,
     /// `Engine`.
     pub engine: Setting<String>,
     /// Connections at most, where a parameter group or the author says so.
     pub connections_max: Setting<i64>,
+    /// `ServerlessV2ScalingConfiguration.MaxCapacity`, capacity units of 2 GiB.
+    pub capacity_max: Setting<f64>,
+    /// `MaxConnectionsPercent`, of a proxy: of its database's connections.
+    pub pool_percent: Setting<i64>,
+    /// `ConnectionBorrowTimeout`, of a proxy, seconds.
+    pub borrow_timeout_s: Setting<i64>,
 }
 
 /// What is not of a kind above.

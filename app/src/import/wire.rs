@@ -10,11 +10,15 @@
 //! - The others: a module for each service, with its rows.
 
 mod access;
+mod api;
 mod bucket;
 mod bus;
+mod database;
 mod function;
 mod index;
 mod lead;
+mod machine;
+mod network;
 mod pattern;
 mod pipe;
 mod queue;
@@ -27,13 +31,14 @@ mod trigger;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Problem, Resource, Stack};
+use super::{Problem, Resource, Stack, machine::Call};
 use crate::{
     design::{Bus, Design, Edge, Evidence, External, Kind, Mode, Node, NodeId, Platform, Unresolved, Via},
     document::{Files, Span, Tree},
 };
 use index::{At, Index};
 use lead::{Lead, To};
+use network::Networks;
 use pattern::Pattern;
 
 /// Draws the graph of stacks that belong together.
@@ -52,6 +57,8 @@ pub(crate) fn draw(files: Files, stacks: Vec<Stack>, problems: &mut Vec<Problem>
     }
     queue::mark_open_policies(&mut wire);
     access::draw(&mut wire);
+    database::finish(&mut wire);
+    network::finish(&mut wire);
     for stack in &stacks {
         let types = wire.design.resource_types.entry(stack.file).or_default();
         for resource in &stack.resources {
@@ -98,9 +105,14 @@ impl Row {
 
 /// The rows of all modules. A type stands in one of them only.
 const ROWS: &[&[Row]] = &[
+    api::OTHER_ROWS,
+    api::ROWS,
     bucket::ROWS,
     bus::ROWS,
+    database::ROWS,
     function::ROWS,
+    machine::ROWS,
+    network::ROWS,
     pipe::ROWS,
     queue::ROWS,
     schedule::ROWS,
@@ -138,6 +150,9 @@ struct Wire<'s> {
     nodes: BTreeMap<(At, Option<&'static str>), NodeId>,
     /// What is outside of the files, by service and name.
     outside: BTreeMap<(String, String), NodeId>,
+    /// What the states of machines call, until it is drawn.
+    calls: BTreeMap<At, Vec<Call>>,
+    networks: Networks,
     /// How many statements of policies were handed to queues.
     statements: usize,
     /// Stacks with a queue's policy of which the queue is not known.
@@ -153,6 +168,8 @@ impl<'s> Wire<'s> {
             rows: ROWS.iter().copied().flatten().map(|row| (row.of, row)).collect(),
             nodes: BTreeMap::new(),
             outside: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            networks: Networks::default(),
             statements: 0,
             open_policies: BTreeSet::new(),
         }

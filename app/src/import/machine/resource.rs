@@ -118,7 +118,8 @@ impl<'t> Called<'t> {
             Some(tree) if is_expression(tree) => Argument::Dynamic,
             Some(tree) => Argument::Written(tree),
             None => {
-                let dynamic = arguments.entries().iter().any(|entry| entry.key.strip_suffix(".$") == Some(key));
+                let dynamic =
+                    arguments.entries().iter().any(|entry| entry.key.strip_suffix(".$") == Some(key));
                 if dynamic { Argument::Dynamic } else { Argument::Missing }
             }
         }

@@ -117,8 +117,7 @@ impl States<'_> {
         let arguments = writer.get("Parameters").or_else(|| writer.get("Arguments"));
         let written = resource::written(resource, arguments);
         if let Callee::Named { .. } = written.callee {
-            let task =
-                Task { state: name.to_string(), action: written.action.clone(), ..Task::default() };
+            let task = Task { state: name.to_string(), action: written.action.clone(), ..Task::default() };
             self.call(task, writer.span, written);
         }
     }
@@ -186,8 +185,9 @@ fn whole(tree: &Tree, key: &str) -> Setting<i64> {
         return Setting::Unknown { why, span: written.span };
     }
     let path = tree.entries().iter().find(|entry| entry.key.strip_suffix("Path") == Some(key));
-    path.map_or(Setting::Default, |entry| {
-        Setting::Unknown { why: "it is taken from the input".into(), span: entry.key_span }
+    path.map_or(Setting::Default, |entry| Setting::Unknown {
+        why: "it is taken from the input".into(),
+        span: entry.key_span,
     })
 }
 

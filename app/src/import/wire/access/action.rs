@@ -34,6 +34,7 @@ const ACTIONS: &[(&str, Mode)] = &[
     ("glue:StartJobRun", Mode::Async),
     ("execute-api:Invoke", Mode::Sync),
     ("appsync:GraphQL", Mode::Sync),
+    ("rds-db:connect", Mode::Sync),
     ("rds-data:ExecuteStatement", Mode::Sync),
     ("rds-data:BatchExecuteStatement", Mode::Sync),
     // These read, and yet they are calls that are made, and have a rate.
