@@ -58,6 +58,18 @@ impl SourceMap {
         node.value.clone()
     }
 
+    /// The bytes of a key itself; of the table that would have it, where there is no such key.
+    pub(crate) fn key_of(&self, place: &[&str]) -> Range<usize> {
+        let mut node = &self.root;
+        for key in place {
+            match node.children.get(*key) {
+                Some(child) => node = child,
+                None => break,
+            }
+        }
+        node.key.clone()
+    }
+
     pub(crate) fn line_of(&self, offset: usize) -> usize {
         self.lines.partition_point(|start| *start <= offset).max(1)
     }
