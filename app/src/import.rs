@@ -91,13 +91,16 @@ pub fn import(inputs: Vec<Input>, options: &Options, local: &dyn Fn(&str) -> Opt
             stacks.extend(cloudformation::stack(&tree, file, &mut reading));
         } else if input.name.ends_with("manifest.json") {
             stacks.extend(cdk::stacks(&tree, file, &mut reading));
+        } else if serverless::is_compose(&input.name, &tree) {
+            stacks.extend(serverless::composed(&tree, file, &mut reading));
         } else if tree.get("provider").is_some() {
             stacks.extend(serverless::stacks(&tree, file, &mut reading));
         } else if let Some(design) = own::design(&reading.files, file, &mut reading.problems) {
             return Imported { design, problems: reading.problems, read };
         }
     }
-    let Reading { files, mut problems, .. } = reading;
-    let design = wire::draw(files, stacks, &mut problems);
+    let Reading { files, mut problems, unresolved, .. } = reading;
+    let mut design = wire::draw(files, stacks, &mut problems);
+    design.unresolved.extend(unresolved);
     Imported { design, problems, read }
 }

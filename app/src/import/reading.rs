@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "what reads nested and local files comes with the next steps")]
 
 use super::{Options, Problem};
+use crate::design::Unresolved;
 use crate::document::{FileId, Files, Format, Span, Tree, parse};
 
 /// What is at hand while files are read.
@@ -13,12 +14,14 @@ pub(crate) struct Reading<'a> {
     pub options: &'a Options,
     /// What was found wrong so far.
     pub problems: Vec<Problem>,
+    /// What the files leave open, and no resource shows.
+    pub unresolved: Vec<Unresolved>,
     local: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(options: &'a Options, local: &'a dyn Fn(&str) -> Option<String>) -> Reading<'a> {
-        Reading { files: Files::default(), options, problems: Vec::new(), local }
+        Reading { files: Files::default(), options, problems: Vec::new(), unresolved: Vec::new(), local }
     }
 
     /// Notes a problem.

@@ -71,8 +71,7 @@ fn of_service(
 
 /// Adds the author's own resources, and changes to the framework's; the other sections of the template.
 fn resources(service: &mut Service, name: Option<&str>) -> Vec<crate::document::Entry> {
-    let parts: Vec<Tree> =
-        service.root.get("resources").map(Tree::one_or_many).unwrap_or_default().to_vec();
+    let parts: Vec<Tree> = service.root.get("resources").map(Tree::one_or_many).unwrap_or_default().to_vec();
     let mut sections = Tree { value: Value::Map(Vec::new()), span: service.root.span };
     for part in &parts {
         if let Value::Unknown(unknown) = &part.value {

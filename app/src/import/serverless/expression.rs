@@ -56,7 +56,11 @@ fn parts(text: &str, depth: usize) -> Vec<Part> {
                 literal.push_str(before.strip_suffix('\\').filter(|_| escaped).unwrap_or(before));
                 literal.push_str("${");
                 // What stands inside may hold variables: `${AWS::${self:custom.what}}`.
-                let inner = if depth == 0 { vec![Part::Literal(inside.into())] } else { self::parts(inside, depth - 1) };
+                let inner = if depth == 0 {
+                    vec![Part::Literal(inside.into())]
+                } else {
+                    self::parts(inside, depth - 1)
+                };
                 for part in inner {
                     match part {
                         Part::Literal(text) => literal.push_str(&text),
@@ -149,7 +153,8 @@ fn source(text: &str, depth: usize) -> Option<Source> {
     if text.starts_with("${") {
         return Some(Source::Nested(parts(text, depth)));
     }
-    let kind_end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(text.len());
+    let kind_end =
+        text.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(text.len());
     let (kind, rest) = text.split_at(kind_end);
     let is_kind = kind.starts_with(|c: char| c.is_ascii_lowercase());
     if rest.is_empty() {

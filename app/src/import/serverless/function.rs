@@ -51,9 +51,8 @@ fn function(service: &mut Service, entry: &Entry, role: Tree) {
     let unknown = "the framework's own default, which depends on its version";
     let runtime = either("runtime").unwrap_or_else(|| Tree::unknown(at.0, unknown));
     let architecture = either("architecture").map(|one| At(one.span).list(vec![one.clone()]));
-    let wraps = |key: &str, value: Option<Tree>| {
-        value.map(|value| At(value.span).map([(key, Some(value.clone()))]))
-    };
+    let wraps =
+        |key: &str, value: Option<Tree>| value.map(|value| At(value.span).map([(key, Some(value.clone()))]));
     let snap_start = given(own.get("snapStart")).filter(|is| is.as_bool() != Some(false));
     let properties = at.map([
         ("FunctionName", Some(physical)),
@@ -71,10 +70,13 @@ fn function(service: &mut Service, entry: &Entry, role: Tree) {
         ("Role", Some(role)),
         ("VpcConfig", network(service, own)),
         ("Layers", either("layers")),
-        ("SnapStart", snap_start.map(|is| At(is.span).map([("ApplyOn", Some(at.text("PublishedVersions")))]))),
+        (
+            "SnapStart",
+            snap_start.map(|is| At(is.span).map([("ApplyOn", Some(at.text("PublishedVersions")))])),
+        ),
         ("LoggingConfig", logging(service, own)),
-        ("TenancyConfig", given(own.get("tenancy")).map(|it| upper(it))),
-        ("DurableConfig", given(own.get("durableConfig")).map(|it| upper(it))),
+        ("TenancyConfig", given(own.get("tenancy")).map(upper)),
+        ("DurableConfig", given(own.get("durableConfig")).map(upper)),
     ]);
     let mut resource = at.map([
         ("Type", Some(at.text("AWS::Lambda::Function"))),
@@ -278,8 +280,7 @@ fn is_intrinsic(key: &str) -> bool {
 /// As `serverless-iam-roles-per-function` makes it.
 fn own_role(service: &mut Service, entry: &Entry, statements: Tree) -> Tree {
     let at = At(entry.key_span);
-    let inherit_default =
-        service.root.at(&["custom", "serverless-iam-roles-per-function", "defaultInherit"]);
+    let inherit_default = service.root.at(&["custom", "serverless-iam-roles-per-function", "defaultInherit"]);
     let inherits = given(entry.value.get("iamRoleStatementsInherit")).or(given(inherit_default));
     let mut all = statements.items().to_vec();
     if inherits.and_then(Tree::as_bool) == Some(true) {
@@ -315,10 +316,8 @@ fn add_role(service: &mut Service, at: At, id: &str, statements: Vec<Tree>, mana
         ("Action", Some(at.list(vec![at.text("sts:AssumeRole")]))),
     ]);
     let document = |statements: Vec<Tree>| at.map([("Statement", Some(at.list(statements)))]);
-    let policy = at.map([
-        ("PolicyName", Some(at.text("lambda"))),
-        ("PolicyDocument", Some(document(statements))),
-    ]);
+    let policy =
+        at.map([("PolicyName", Some(at.text("lambda"))), ("PolicyDocument", Some(document(statements)))]);
     let properties = at.map([
         ("AssumeRolePolicyDocument", Some(document(vec![assume]))),
         ("Policies", Some(at.list(vec![policy]))),

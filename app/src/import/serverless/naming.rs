@@ -33,8 +33,7 @@ fn path_part(part: &str) -> String {
     let bare = match (dashed.find('{'), dashed.rfind('}')) {
         (Some(open), Some(close)) if open < close => {
             let inner = dashed.get(open + 1..close).unwrap_or("");
-            let (before, after) =
-                (dashed.get(..open).unwrap_or(""), dashed.get(close + 1..).unwrap_or(""));
+            let (before, after) = (dashed.get(..open).unwrap_or(""), dashed.get(close + 1..).unwrap_or(""));
             format!("{before}{inner}Var{after}")
         }
         _ => dashed,
@@ -57,9 +56,7 @@ pub(super) fn of_arn(arn: &Tree, cut: char) -> String {
                 ("Fn::GetAtt", Value::List(items)) => {
                     items.first().and_then(Tree::as_str).unwrap_or("").to_string()
                 }
-                ("Fn::GetAtt", Value::Text(text)) => {
-                    text.split('.').next().unwrap_or(text).to_string()
-                }
+                ("Fn::GetAtt", Value::Text(text)) => text.split('.').next().unwrap_or(text).to_string(),
                 ("Fn::Join", Value::List(items)) => {
                     let parts = items.get(1).map(Tree::items).unwrap_or_default();
                     parts.last().and_then(Tree::as_str).map(last).unwrap_or_default()

@@ -135,10 +135,8 @@ fn webhook(service: &mut Service, entry: &Entry) {
     service.template.add(at, &id("HttpApi"), "AWS::ApiGatewayV2::Api", api);
     let bus = at.map([("Name", Some(at.text(&entry.key)))]);
     service.template.add(at, &id("Bus"), "AWS::Events::EventBus", bus);
-    let parameters = at.map([
-        ("EventBusName", Some(at.reference(&id("Bus")))),
-        ("Source", Some(at.text(&entry.key))),
-    ]);
+    let parameters =
+        at.map([("EventBusName", Some(at.reference(&id("Bus")))), ("Source", Some(at.text(&entry.key)))]);
     let integration = at.map([
         ("ApiId", Some(at.reference(&id("HttpApi")))),
         ("IntegrationType", Some(at.text("AWS_PROXY"))),
@@ -163,10 +161,8 @@ fn webhook(service: &mut Service, entry: &Entry) {
 fn table(service: &mut Service, entry: &Entry) {
     let at = At(entry.key_span);
     let stream = at.map([("StreamViewType", Some(at.text("NEW_AND_OLD_IMAGES")))]);
-    let properties = at.map([
-        ("BillingMode", Some(at.text("PAY_PER_REQUEST"))),
-        ("StreamSpecification", Some(stream)),
-    ]);
+    let properties =
+        at.map([("BillingMode", Some(at.text("PAY_PER_REQUEST"))), ("StreamSpecification", Some(stream))]);
     service.template.add(at, &format!("{}Table", entry.key), "AWS::DynamoDB::Table", properties);
 }
 
@@ -269,9 +265,11 @@ fn local_name(service: &Service, tree: &Tree) -> Tree {
 fn machine_events(service: &mut Service, machine: &Entry, id: &str) {
     let events = machine.value.get("events").map(Tree::items).unwrap_or_default().to_vec();
     let mut schedules = 0;
-    for (index, entry) in events.iter().enumerate().flat_map(|(index, event)| {
-        event.entries().iter().map(move |entry| (index, entry))
-    }) {
+    for (index, entry) in events
+        .iter()
+        .enumerate()
+        .flat_map(|(index, event)| event.entries().iter().map(move |entry| (index, entry)))
+    {
         let (at, own) = (At(entry.key_span), &entry.value);
         let target = at.list(vec![at.map([
             ("Arn", Some(at.reference(id))),
@@ -305,8 +303,7 @@ fn machine_events(service: &mut Service, machine: &Entry, id: &str) {
                 service.template.add(at, &rule, "AWS::Events::Rule", properties);
             }
             kind => {
-                let what =
-                    format!("an event of {} is of the kind `{kind}`, which is not read", machine.key);
+                let what = format!("an event of {} is of the kind `{kind}`, which is not read", machine.key);
                 service.unknown(at.0, Some(id), what);
             }
         }
@@ -333,8 +330,7 @@ fn machine_http(service: &mut Service, at: At, own: &Tree, id: &str) {
         at.reference("AWS::Region"),
         at.text(format!(":states:action/{action}")),
     ];
-    let template =
-        at.join("", vec![at.text("{\"stateMachineArn\":\""), at.reference(id), at.text("\"}")]);
+    let template = at.join("", vec![at.text("{\"stateMachineArn\":\""), at.reference(id), at.text("\"}")]);
     let templates = at.map([("application/json", Some(template))]);
     let integration = at.map([
         ("IntegrationHttpMethod", Some(at.text("POST"))),

@@ -170,8 +170,7 @@ fn usage_plan(service: &mut Service, at: At) {
             ("ApiId", Some(at.reference("ApiGatewayRestApi"))),
             ("Stage", Some(service.stage.clone())),
         ]);
-        let properties =
-            at.map([("ApiStages", Some(at.list(vec![stage]))), ("Throttle", throttle)]);
+        let properties = at.map([("ApiStages", Some(at.list(vec![stage]))), ("Throttle", throttle)]);
         service.template.add(At(plan.span), "ApiGatewayUsagePlan", "AWS::ApiGateway::UsagePlan", properties);
     }
 }
@@ -194,7 +193,8 @@ fn integration(service: &Service, event: &Event<'_>, method: &str) -> Tree {
         "HTTP" | "HTTP_PROXY" => event.own.at(&["request", "uri"]).cloned(),
         _ => None,
     };
-    let http = if matches!(kind, "HTTP" | "HTTP_PROXY") { method.to_ascii_uppercase() } else { "POST".into() };
+    let http =
+        if matches!(kind, "HTTP" | "HTTP_PROXY") { method.to_ascii_uppercase() } else { "POST".into() };
     at.map([
         ("IntegrationHttpMethod", Some(at.text(http))),
         ("Type", Some(at.text(if waits_not { "AWS" } else { kind }))),
@@ -226,9 +226,11 @@ fn authorizer(service: &mut Service, event: &Event<'_>) -> Option<(&'static str,
         (None, text) if service.names.contains(text) => service.target(at, text),
         (None, _) => return Some(("CUSTOM", None)),
     };
-    let name = if named.starts_with("arn:") { named.rsplit(['-', ':']).next().unwrap_or("").into() } else { named };
+    let name =
+        if named.starts_with("arn:") { named.rsplit(['-', ':']).next().unwrap_or("").into() } else { named };
     let id = format!("{}ApiGatewayAuthorizer", normal(&name));
-    let kind = if of("type").is_some_and(|it| it.eq_ignore_ascii_case("request")) { "REQUEST" } else { "TOKEN" };
+    let kind =
+        if of("type").is_some_and(|it| it.eq_ignore_ascii_case("request")) { "REQUEST" } else { "TOKEN" };
     let properties = at.map([
         ("Name", Some(at.text(&name))),
         ("RestApiId", Some(rest_api(service, at))),

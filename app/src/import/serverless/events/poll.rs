@@ -90,13 +90,7 @@ fn stream_name(arn: &Tree) -> String {
 }
 
 /// The registered consumer through which a stream is read, where the event asks for one.
-fn consumer(
-    service: &mut Service,
-    event: &Event<'_>,
-    arn: &Tree,
-    name: &str,
-    kind: &str,
-) -> Option<Tree> {
+fn consumer(service: &mut Service, event: &Event<'_>, arn: &Tree, name: &str, kind: &str) -> Option<Tree> {
     let consumer = event.get("consumer").filter(|is| is.as_bool() != Some(false) && kind == "kinesis")?;
     if consumer.as_bool() != Some(true) {
         return Some(consumer.clone());
@@ -104,10 +98,8 @@ fn consumer(
     let at = At(consumer.span);
     let consumer_name = format!("{}{name}Consumer", event.function);
     let id = format!("{}StreamConsumer", normal(&consumer_name));
-    let properties = at.map([
-        ("StreamARN", Some(arn.clone())),
-        ("ConsumerName", Some(at.text(&consumer_name))),
-    ]);
+    let properties =
+        at.map([("StreamARN", Some(arn.clone())), ("ConsumerName", Some(at.text(&consumer_name)))]);
     event.add(service, &id, "AWS::Kinesis::StreamConsumer", properties);
     Some(at.reference(&id))
 }

@@ -33,10 +33,8 @@ pub(super) fn topic(service: &mut Service, event: &Event<'_>) {
         None => {
             let id = format!("SNSTopic{}", letters(&name));
             if !service.template.has(&id) {
-                let properties = at.map([
-                    ("TopicName", own_name.cloned()),
-                    ("DisplayName", event.copy("displayName")),
-                ]);
+                let properties =
+                    at.map([("TopicName", own_name.cloned()), ("DisplayName", event.copy("displayName"))]);
                 event.add(service, &id, "AWS::SNS::Topic", properties);
             }
             at.reference(&id)
@@ -289,20 +287,16 @@ pub(super) fn user_pool(service: &mut Service, event: &Event<'_>) {
 /// A listener's rule of a load balancer.
 pub(super) fn load_balancer(service: &mut Service, event: &Event<'_>) {
     let at = event.at;
-    let listener = event.copy("listenerArn").or_else(|| service.provider.at(&["alb", "listenerArn"]).cloned());
+    let listener =
+        event.copy("listenerArn").or_else(|| service.provider.at(&["alb", "listenerArn"]).cloned());
     let balancer = listener.as_ref().and_then(Tree::as_str).and_then(|arn| arn.split('/').nth(2));
     let balancer = balancer.unwrap_or("");
     let group = format!("{}AlbTargetGroup{balancer}", normal(event.function));
     let target = at.map([("Id", Some(event.target(service)))]);
-    let properties = at.map([
-        ("TargetType", Some(at.text("lambda"))),
-        ("Targets", Some(at.list(vec![target]))),
-    ]);
+    let properties =
+        at.map([("TargetType", Some(at.text("lambda"))), ("Targets", Some(at.list(vec![target])))]);
     event.add(service, &group, "AWS::ElasticLoadBalancingV2::TargetGroup", properties);
-    let action = at.map([
-        ("Type", Some(at.text("forward"))),
-        ("TargetGroupArn", Some(at.reference(&group))),
-    ]);
+    let action = at.map([("Type", Some(at.text("forward"))), ("TargetGroupArn", Some(at.reference(&group)))]);
     let path = event.own.at(&["conditions", "path"]).map(|paths| {
         let at = At(paths.span);
         let all = at.list(paths.one_or_many().to_vec());
@@ -337,10 +331,8 @@ pub(super) fn permission(service: &mut Service, event: &Event<'_>, kind: &str, p
 pub(super) fn cloud_front(service: &mut Service, event: &Event<'_>) {
     let at = event.at;
     let version = format!("{}LambdaVersion", normal(event.function));
-    let association = at.map([
-        ("EventType", event.copy("eventType")),
-        ("LambdaFunctionARN", Some(at.reference(&version))),
-    ]);
+    let association =
+        at.map([("EventType", event.copy("eventType")), ("LambdaFunctionARN", Some(at.reference(&version)))]);
     const ID: &str = "CloudFrontDistribution";
     let behaviour = at.map([
         ("PathPattern", event.copy("pathPattern")),
@@ -348,7 +340,12 @@ pub(super) fn cloud_front(service: &mut Service, event: &Event<'_>) {
     ]);
     if !service.template.has(ID) {
         let config = at.map([("Enabled", Some(at.bool(true)))]);
-        service.template.add(at, ID, "AWS::CloudFront::Distribution", at.map([("DistributionConfig", Some(config))]));
+        service.template.add(
+            at,
+            ID,
+            "AWS::CloudFront::Distribution",
+            at.map([("DistributionConfig", Some(config))]),
+        );
     }
     if let Some(resource) = service.template.resource_mut(ID) {
         push(resource, &["Properties", "DistributionConfig", "CacheBehaviors"], behaviour);
