@@ -10,15 +10,22 @@
 //! - `cdk`: which templates a `cdk.out` has.
 //! - `machine`: the states of a state machine's definition.
 //! - `wire`: resources become nodes and edges.
+//! - `join`: what stacks name of one another: exports, outputs. `packaged`: local files in the place of their paths.
+//! - `samconfig`: what `samconfig.toml` says. `allow`: suppressions. `kind`: which kind of file one is.
 //! - `own`: `flyball.toml` becomes a design without a detour.
 //! - `reading`: what is at hand while files are read: their texts, options, files that they name, problems.
 
+mod allow;
 mod cdk;
 mod cloudformation;
+mod join;
+mod kind;
 mod machine;
 mod own;
+mod packaged;
 mod reading;
 mod sam;
+mod samconfig;
 mod serverless;
 mod stack;
 mod wire;
@@ -27,8 +34,15 @@ pub use stack::{Resource, Stack};
 
 use std::collections::BTreeMap;
 
-use crate::{design::Design, document::Span};
+use crate::{
+    design::Design,
+    document::{FileId, Span},
+};
+use kind::Kind;
 use reading::Reading;
+
+/// Problems of one run that are told; a hostile file has more.
+pub const PROBLEMS_MAX: usize = 1_000;
 
 /// A file to read: its name and its text.
 #[derive(Debug, Clone)]
@@ -81,26 +95,81 @@ pub struct Imported {
 /// Never fails: what is wrong is among [`Imported::problems`], and the rest is read.
 pub fn import(inputs: Vec<Input>, options: &Options, local: &dyn Fn(&str) -> Option<String>) -> Imported {
     let mut reading = Reading::new(options, local);
-    let mut stacks = Vec::new();
-    let mut read = 0;
-    for input in inputs {
-        let file = reading.files.add(&input.name, input.text);
-        let Some(tree) = reading.parse(file) else { continue };
-        read += 1;
-        if tree.get("Resources").is_some() {
-            stacks.extend(cloudformation::stack(&tree, file, &mut reading));
-        } else if input.name.ends_with("manifest.json") {
-            stacks.extend(cdk::stacks(&tree, file, &mut reading));
-        } else if serverless::is_compose(&input.name, &tree) {
-            stacks.extend(serverless::composed(&tree, file, &mut reading));
-        } else if tree.get("provider").is_some() {
-            stacks.extend(serverless::stacks(&tree, file, &mut reading));
-        } else if let Some(design) = own::design(&reading.files, file, &mut reading.problems) {
-            return Imported { design, problems: reading.problems, read };
+    let files: Vec<FileId> = inputs.into_iter().map(|input| reading.add(&input.name, input.text)).collect();
+    let mut found = Vec::new();
+    for file in files {
+        if let Some((kind, tree)) = kind::of(file, &mut reading) {
+            found.push((kind, tree, file));
         }
     }
+    // Those that name others come first; what another names is read where it is named.
+    found.sort_by_key(|(kind, _, _)| *kind);
+    let nested = kind::nested(&found, &reading);
+    let (mut stacks, mut own, mut read) = (Vec::new(), None, 0);
+    let mut late = Vec::new();
+    for (kind, tree, file) in found {
+        if kind == Kind::Template && nested.contains(&file) {
+            late.push((tree, file));
+            continue;
+        }
+        if reading.is_taken(file) {
+            read += usize::from(kind != Kind::Other);
+            continue;
+        }
+        read += usize::from(kind != Kind::Other);
+        match kind {
+            Kind::Assembly => stacks.extend(cdk::stacks(&tree, file, &mut reading)),
+            Kind::Composition => stacks.extend(serverless::composed(&tree, file, &mut reading)),
+            Kind::Serverless => stacks.extend(serverless::stacks(&tree, file, &mut reading)),
+            Kind::Template => stacks.extend(cloudformation::stack(&tree, file, &mut reading)),
+            Kind::Own => own = Some((file, own::design(&reading.files, file, &mut reading.problems))),
+            Kind::Configuration => {}
+            Kind::Other => kind::report(&tree, file, &mut reading),
+        }
+    }
+    for (tree, file) in late {
+        read += 1;
+        if !reading.is_taken(file) {
+            stacks.extend(cloudformation::stack(&tree, file, &mut reading));
+        }
+    }
+    reading.report_unused();
+    finish(stacks, own, read, reading)
+}
+
+fn finish(
+    mut stacks: Vec<Stack>,
+    own: Option<(FileId, Option<Design>)>,
+    mut read: usize,
+    mut reading: Reading<'_>,
+) -> Imported {
+    let own = match own {
+        Some((file, _)) if !stacks.is_empty() => {
+            let span = Span { file, start: 0, end: 0 };
+            let message = "this application is Flyball's, and the other files are for AWS".to_string();
+            reading.problem("FE3115", span, message, "check it alone: this run leaves it out");
+            read -= 1;
+            None
+        }
+        // It could not be read, and problems say why.
+        Some((_, None)) => {
+            read -= 1;
+            None
+        }
+        Some((_, design)) => design,
+        None => None,
+    };
     let Reading { files, mut problems, unresolved, .. } = reading;
-    let mut design = wire::draw(files, stacks, &mut problems);
+    let mut design = match own {
+        Some(design) => design,
+        None => {
+            join::join(&mut stacks);
+            wire::draw(files, stacks, &mut problems)
+        }
+    };
     design.unresolved.extend(unresolved);
+    problems.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
+    problems.dedup();
+    problems.truncate(PROBLEMS_MAX);
     Imported { design, problems, read }
 }

@@ -60,7 +60,7 @@ fn of_service(
     let made_for = std::mem::take(&mut service.template.made_for);
     let template = std::mem::take(&mut service.template).into_tree(at, sections);
     reading.unresolved.append(&mut service.unresolved);
-    let mut stacks = cloudformation::stack(&template, file, reading);
+    let mut stacks = cloudformation::made(&template, file, reading);
     for resource in stacks.iter_mut().take(1).flat_map(|stack| &mut stack.resources) {
         if let Some(function) = made_for.get(&resource.id) {
             resource.made_for = Some(function.clone());

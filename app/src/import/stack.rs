@@ -13,6 +13,10 @@ pub struct Stack {
     pub resources: Vec<Resource>,
     /// `Outputs` with an `Export`: the exported name and the value.
     pub exports: Vec<(String, Tree)>,
+    /// `Outputs`, by their names.
+    pub outputs: Vec<(String, Tree)>,
+    /// Nested stacks that are read too: the logical id here, and [`Stack::name`] of the nested one.
+    pub nested: Vec<(String, String)>,
 }
 
 /// A resource whose properties hold no intrinsic functions any more: they are values, references or unknown.
@@ -35,6 +39,10 @@ pub struct Resource {
     /// Reasons of suppressions by rule code, `*` for every rule: of comments `# flyball: allow CODE because REASON`
     /// and of `Metadata.flyball.allow`.
     pub allowed: Vec<(String, String)>,
+    /// SAM's `Connectors`, written into a resource beside its properties; lowering takes it.
+    pub connectors: Option<Tree>,
+    /// SAM's `IgnoreGlobals`; lowering takes it.
+    pub ignore_globals: Option<Tree>,
 }
 
 impl Stack {
