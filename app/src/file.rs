@@ -6,7 +6,7 @@
 //! - `resolve`: defaults, and what a key that is left out takes over from elsewhere.
 
 mod diagnostic;
-mod reader;
+pub(crate) mod reader;
 mod resolve;
 mod shape;
 mod source;
@@ -108,7 +108,7 @@ fn code_of(problem: &Problem) -> Code {
 }
 
 /// A text in quotes for a message, cut where it is long.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut short: String = text.chars().take(100).collect();
     if short.len() < text.len() {
         short.push('…');

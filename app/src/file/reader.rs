@@ -120,10 +120,20 @@ impl Reader {
 
     /// Reads inside `key`.
     pub fn within<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(key.to_string());
+        self.enter(key);
         let result = read(self);
-        self.path.pop();
+        self.leave();
         result
+    }
+
+    /// What follows is read inside `key`, until [`Reader::leave`].
+    pub fn enter(&mut self, key: &str) {
+        self.path.push(key.to_string());
+    }
+
+    /// What follows is read outside the last key that was entered.
+    pub fn leave(&mut self) {
+        self.path.pop();
     }
 
     /// The table that a value is; reports what is none of its `keys`.
