@@ -2,11 +2,16 @@
 //!
 //! - [`check`]: the door: every rule over a design, findings in the order of the files.
 //! - [`Rule`]: what a rule is. `rules` has ours, a module for each kind of wall; others can be handed in.
+//! - [`paths`]: ways, reach and cycles, for rules. [`words`]: numbers and nodes as people read them.
 //! - [`Finding`]: what a rule says. Its level is decided here, for all rules alike: [`Level`].
 
 mod finding;
 mod look;
+pub mod paths;
 mod rules;
+#[cfg(test)]
+mod tests;
+pub mod words;
 
 pub use finding::{Draft, Finding, Fix, Found, Hop, Level, Quantity, Severity};
 pub use look::Look;

@@ -1,5 +1,7 @@
 //! Our rules, a module for each kind of wall.
 
+mod visibility;
+
 use super::{Found, Look, Severity};
 
 /// The newest version of the rules. A rule is run where the version asked for is at least its own, so that a
@@ -34,5 +36,5 @@ pub trait Rule: Sync {
 
 /// All our rules, by code.
 pub fn ours() -> Vec<&'static dyn Rule> {
-    Vec::new()
+    vec![&visibility::BelowTimeout, &visibility::BelowSixTimes]
 }

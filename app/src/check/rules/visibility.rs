@@ -1,0 +1,182 @@
+//! How long a message stays hidden, against how long its function may run.
+
+use crate::{
+    check::{About, Draft, Fix, Found, Look, Quantity, Rule, Severity, words},
+    design::{Edge, EventSource, Function, Kind, Node, NodeId, Queue, Setting, Via},
+    profile::Limit,
+};
+
+/// FB0007: the visibility timeout is below the function's timeout.
+pub(super) struct BelowTimeout;
+
+/// FB0008: the visibility timeout is below six times the function's, where the function can be throttled.
+pub(super) struct BelowSixTimes;
+
+/// A queue that feeds a function.
+struct Feed<'a> {
+    edge: &'a Edge,
+    source: &'a EventSource,
+    queue: &'a Queue,
+    function: &'a Function,
+    queue_node: &'a Node,
+    function_node: &'a Node,
+    queue_id: NodeId,
+    visibility_s: i64,
+    timeout_s: i64,
+}
+
+/// All feeds of a design whose two times are known.
+fn feeds<'a>(look: &Look<'a>) -> impl Iterator<Item = (crate::design::EdgeId, Feed<'a>)> {
+    let (look, design) = (*look, look.design);
+    design.edges().filter_map(move |(id, edge)| {
+        let Via::EventSource(source) = &edge.via else { return None };
+        let (queue_node, function_node) = (design.node(edge.from), design.node(edge.to));
+        let (Kind::Queue(queue), Kind::Function(function)) = (&queue_node.kind, &function_node.kind) else {
+            return None;
+        };
+        let visibility_s = look.visibility_s(queue)?;
+        let timeout_s = look.timeout_s(function)?;
+        let queue_id = edge.from;
+        let on = source.enabled.or(true)?;
+        let feed = Feed {
+            edge,
+            source,
+            queue,
+            function,
+            queue_node,
+            function_node,
+            queue_id,
+            visibility_s,
+            timeout_s,
+        };
+        on.then_some((id, feed))
+    })
+}
+
+impl Rule for BelowTimeout {
+    fn about(&self) -> &'static About {
+        &About {
+            code: "FB0007",
+            title: "visibility timeout below the function's timeout",
+            severity: Severity::Error,
+            since: 1,
+            page: include_str!("../../../../docs/rules/FB0007.md"),
+        }
+    }
+
+    fn check(&self, look: &Look<'_>, found: &mut Found<'_>) {
+        if !look.is_aws() {
+            return;
+        }
+        for (id, feed) in feeds(look).filter(|(_, feed)| feed.visibility_s < feed.timeout_s) {
+            let (queue, function) = (&feed.queue_node.name, &feed.function_node.name);
+            let [visible, runs] =
+                [feed.visibility_s, feed.timeout_s].map(|time| words::seconds(number(time)));
+            let default = if feed.queue.visibility_s.is_default() { " (the default)" } else { "" };
+            let message = format!(
+                "AWS rejects the event source: messages of {queue} are visible again after {visible}{default}, \
+                 and {function} may run {runs}"
+            );
+            let needed = 6 * feed.timeout_s;
+            let help =
+                format!("set VisibilityTimeout of {queue} to {needed}: six times the function's timeout");
+            let span = feed.queue.visibility_s.span().unwrap_or(feed.queue_node.span);
+            let mut draft = Draft::new(feed.queue_id, span, message, help)
+                .rests_on([id])
+                .path(look.hop_pair(
+                    feed.edge,
+                    format!("visible again after {visible}"),
+                    format!("runs {runs}"),
+                ))
+                .meets(
+                    Quantity::stated(format!("the timeout of {function}"), number(feed.timeout_s), "s"),
+                    Quantity::stated(
+                        format!("the visibility timeout of {queue}"),
+                        number(feed.visibility_s),
+                        "s",
+                    ),
+                )
+                .related(feed.edge.span, "the event source");
+            if let Some(span) = feed.function.timeout_s.span() {
+                draft = draft.related(span, format!("the timeout of {function}"));
+            }
+            if let Setting::Stated(_, span) = feed.queue.visibility_s {
+                let title = format!("VisibilityTimeout: {needed}");
+                draft = draft.fix(Fix { title, safe: false, edits: vec![(span, needed.to_string())] });
+            }
+            found.add(draft);
+        }
+    }
+}
+
+impl Rule for BelowSixTimes {
+    fn about(&self) -> &'static About {
+        &About {
+            code: "FB0008",
+            title: "visibility timeout below six times the function's, where it can be throttled",
+            severity: Severity::Warning,
+            since: 1,
+            page: include_str!("../../../../docs/rules/FB0008.md"),
+        }
+    }
+
+    fn check(&self, look: &Look<'_>, found: &mut Found<'_>) {
+        let Some(factor) = look.profile.whole(Limit::EventSourceVisibilityFactor) else { return };
+        for (id, feed) in feeds(look) {
+            let window_s = feed.source.window_s.or(0).unwrap_or(0);
+            let advised = feed.timeout_s.saturating_mul(factor).saturating_add(window_s);
+            // Without a redrive policy a message that comes back too often is only late.
+            let counts = feed.queue.redrive.stated() == Some(&true);
+            if feed.visibility_s < feed.timeout_s || feed.visibility_s >= advised || !counts {
+                continue;
+            }
+            let Some(why) = throttled(look, &feed) else { continue };
+            let (queue, function) = (&feed.queue_node.name, &feed.function_node.name);
+            let visible = words::seconds(number(feed.visibility_s));
+            let message = format!(
+                "{why}; a batch of {queue} that waits for its turn comes back after {visible}, and each time \
+                 counts as a delivery: messages reach the dead letters without having failed"
+            );
+            let help =
+                format!("set VisibilityTimeout of {queue} to {advised}: six times the function's timeout");
+            let span = feed.queue.visibility_s.span().unwrap_or(feed.queue_node.span);
+            let limit = look.limit(Limit::EventSourceVisibilityFactor, "times the function's timeout");
+            let value = Quantity::stated(
+                format!("the visibility timeout of {queue}"),
+                number(feed.visibility_s),
+                "s",
+            );
+            let runs = format!("runs {}", words::seconds(number(feed.timeout_s)));
+            let mut draft = Draft::new(feed.queue_id, span, message, help)
+                .rests_on([id])
+                .path(look.hop_pair(feed.edge, format!("visible again after {visible}"), runs))
+                .related(feed.edge.span, "the event source");
+            if let Some(limit) = limit {
+                draft = draft.meets(limit, value);
+            }
+            if let Some(span) = feed.function.reserved.span() {
+                draft = draft.related(span, format!("the reservation of {function}"));
+            }
+            found.add(draft);
+        }
+    }
+}
+
+/// Why the function is throttled: its reservation is below what its event source comes to.
+fn throttled(look: &Look<'_>, feed: &Feed<'_>) -> Option<String> {
+    let reserved = *feed.function.reserved.stated()?;
+    let at_once = look.queue_concurrency(feed.source)?;
+    let function = &feed.function_node.name;
+    (reserved < at_once).then(|| {
+        format!(
+            "{function} has {} environments and its event source comes to {}",
+            words::decimal(number(reserved)),
+            words::decimal(number(at_once))
+        )
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "settings are far below 2^52")]
+fn number(value: i64) -> f64 {
+    value as f64
+}
