@@ -121,62 +121,100 @@ pub fn reach(design: &Design, from: NodeId, follow: &dyn Fn(&Edge) -> bool) -> V
     found
 }
 
-/// One cycle for each group of nodes that lead to one another along edges that `follow` allows: the shortest
-/// through the group's first node that is on one of at most [`HOPS_MAX`] edges. Linear in the edges, for groups of a
-/// bounded size.
-pub fn cycles(design: &Design, follow: &dyn Fn(EdgeId, &Edge) -> bool) -> Vec<Vec<EdgeId>> {
-    let mut found = Vec::new();
-    for group in components(design, follow) {
-        let first = group.iter().take(GROUP_TRIES_MAX);
-        if let Some(cycle) = first.filter_map(|node| shortest(design, *node, &group, follow)).next() {
-            found.push(cycle);
-        }
-    }
-    found
+/// A step from a node: one edge, or two through a node between that passes on only what the first edge gives it
+/// (a bus to the rule whose pattern is met).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The edges, in order; one or two.
+    pub edges: Vec<EdgeId>,
+    /// The node that they lead to.
+    pub to: NodeId,
 }
 
-/// Nodes of a group from which a cycle is looked for.
+/// The steps from each node, by node: what a search for cycles goes along.
+#[derive(Debug, Clone, Default)]
+pub struct Steps {
+    of: Vec<Vec<Step>>,
+}
+
+impl Steps {
+    /// No steps yet, for the nodes of a design.
+    pub fn new(design: &Design) -> Steps {
+        Steps { of: vec![Vec::new(); design.nodes().count()] }
+    }
+
+    /// Adds a step.
+    pub fn add(&mut self, from: NodeId, step: Step) {
+        if let Some(steps) = self.of.get_mut(from.index()) {
+            steps.push(step);
+        }
+    }
+
+    /// The steps from a node.
+    pub fn from(&self, node: NodeId) -> &[Step] {
+        self.of.get(node.index()).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A group of nodes that lead to one another, and one way around in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cycle {
+    /// All nodes that lead to one another, sorted.
+    pub group: Vec<NodeId>,
+    /// The edges of a shortest way from one of them back to itself.
+    pub way: Vec<EdgeId>,
+}
+
+/// Nodes of a group from which a way around is looked for.
 const GROUP_TRIES_MAX: usize = 4;
 
+/// One cycle for each group of nodes that lead to one another: the shortest through one of the group's first nodes
+/// that has at most [`HOPS_MAX`] steps. Linear in the steps.
+pub fn cycles(steps: &Steps) -> Vec<Cycle> {
+    let cycle = |group: Vec<NodeId>| {
+        let way = group.iter().take(GROUP_TRIES_MAX).find_map(|node| shortest(steps, *node, &group))?;
+        Some(Cycle { group, way })
+    };
+    components(steps).into_iter().filter_map(cycle).collect()
+}
+
 /// The shortest way from a node back to itself inside a sorted group.
-fn shortest(
-    design: &Design,
-    start: NodeId,
-    group: &[NodeId],
-    follow: &dyn Fn(EdgeId, &Edge) -> bool,
-) -> Option<Vec<EdgeId>> {
-    // By place in the group: the edge that led there.
-    let mut by: Vec<Option<EdgeId>> = vec![None; group.len()];
+fn shortest(steps: &Steps, start: NodeId, group: &[NodeId]) -> Option<Vec<EdgeId>> {
+    // By place in the group: the step that led there first, and from where.
+    let mut by: Vec<Option<(NodeId, &Step)>> = vec![None; group.len()];
     let mut open = VecDeque::from([start]);
     while let Some(node) = open.pop_front() {
-        for (id, edge) in design.outgoing(node).filter(|(id, edge)| follow(*id, edge)) {
-            let Ok(place) = group.binary_search(&edge.to) else { continue };
+        for step in steps.from(node) {
+            let Ok(place) = group.binary_search(&step.to) else { continue };
             let Some(slot @ None) = by.get_mut(place) else { continue };
-            *slot = Some(id);
-            if edge.to != start {
-                open.push_back(edge.to);
-                continue;
+            *slot = Some((node, step));
+            if step.to == start {
+                return back(&by, start, group);
             }
-            let mut way = Vec::new();
-            let mut at = start;
-            while way.len() < HOPS_MAX {
-                let edge = by.get(group.binary_search(&at).ok()?).copied().flatten()?;
-                way.push(edge);
-                at = design.edge(edge).from;
-                if at == start {
-                    way.reverse();
-                    return Some(way);
-                }
-            }
-            return None;
+            open.push_back(step.to);
+        }
+    }
+    None
+}
+
+/// The edges of the way that a search found, from the start around to it.
+fn back(by: &[Option<(NodeId, &Step)>], start: NodeId, group: &[NodeId]) -> Option<Vec<EdgeId>> {
+    let mut around: Vec<&Step> = Vec::new();
+    let mut at = start;
+    while around.len() < HOPS_MAX {
+        let (from, step) = by.get(group.binary_search(&at).ok()?).copied().flatten()?;
+        around.push(step);
+        at = from;
+        if at == start {
+            return Some(around.iter().rev().flat_map(|step| step.edges.iter().copied()).collect());
         }
     }
     None
 }
 
 /// Strongly connected groups that have a cycle (Tarjan's algorithm, without recursion), each sorted.
-fn components(design: &Design, follow: &dyn Fn(EdgeId, &Edge) -> bool) -> Vec<Vec<NodeId>> {
-    let count = design.nodes().count();
+fn components(steps: &Steps) -> Vec<Vec<NodeId>> {
+    let count = steps.of.len();
     let mut search = Search {
         order: vec![u32::MAX; count],
         low: vec![u32::MAX; count],
@@ -185,30 +223,28 @@ fn components(design: &Design, follow: &dyn Fn(EdgeId, &Edge) -> bool) -> Vec<Ve
         next: 0,
         groups: Vec::new(),
     };
-    let edges = |node: NodeId| -> Vec<NodeId> {
-        design.outgoing(node).filter(|(id, edge)| follow(*id, edge)).map(|(_, edge)| edge.to).collect()
-    };
-    for (root, _) in design.nodes() {
-        if search.is_new(root) {
-            search.enter(root);
-            let mut open = vec![(root, edges(root))];
-            while let Some((node, rest)) = open.last_mut() {
-                let node = *node;
-                match rest.pop() {
-                    Some(to) if search.is_new(to) => {
-                        search.enter(to);
-                        open.push((to, edges(to)));
-                    }
-                    Some(to) => search.saw(node, to),
-                    None => {
-                        open.pop();
-                        search.leave(node, open.last().map(|(parent, _)| *parent));
-                    }
+    for root in (0..).take(count).map(NodeId) {
+        if !search.is_new(root) {
+            continue;
+        }
+        search.enter(root);
+        let mut open = vec![(root, steps.from(root).iter())];
+        while let Some((node, rest)) = open.last_mut() {
+            let node = *node;
+            match rest.next() {
+                Some(step) if search.is_new(step.to) => {
+                    search.enter(step.to);
+                    open.push((step.to, steps.from(step.to).iter()));
+                }
+                Some(step) => search.saw(node, step.to),
+                None => {
+                    open.pop();
+                    search.leave(node, open.last().map(|(parent, _)| *parent));
                 }
             }
         }
     }
-    let itself = |node: &NodeId| design.outgoing(*node).any(|(id, e)| e.to == *node && follow(id, e));
+    let itself = |node: &NodeId| steps.from(*node).iter().any(|step| step.to == *node);
     search.groups.retain(|group| group.len() > 1 || group.iter().any(itself));
     search.groups.iter_mut().for_each(|group| group.sort());
     search.groups.sort();

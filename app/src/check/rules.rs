@@ -1,5 +1,12 @@
 //! Our rules, a module for each kind of wall.
 
+mod chain;
+mod cycles;
+mod dead_letters;
+mod gateway;
+mod machine;
+mod payload;
+mod retries;
 mod visibility;
 
 use super::{Found, Look, Severity};
@@ -36,5 +43,20 @@ pub trait Rule: Sync {
 
 /// All our rules, by code.
 pub fn ours() -> Vec<&'static dyn Rule> {
-    vec![&visibility::BelowTimeout, &visibility::BelowSixTimes]
+    vec![
+        &payload::Narrowing,
+        &payload::BatchBytes,
+        &gateway::BelowFunction,
+        &chain::Chain,
+        &machine::NoTimeout,
+        &machine::Express,
+        &visibility::BelowTimeout,
+        &visibility::BelowSixTimes,
+        &dead_letters::Missing,
+        &dead_letters::Ignored,
+        &dead_letters::Expiring,
+        &dead_letters::Unread,
+        &retries::Retries,
+        &cycles::Cycles,
+    ]
 }

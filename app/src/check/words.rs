@@ -56,6 +56,12 @@ pub fn decimal(number: f64) -> String {
     out
 }
 
+/// A whole number of a file's setting.
+#[expect(clippy::cast_precision_loss, reason = "settings are far below 2^52")]
+pub fn whole(value: i64) -> f64 {
+    value as f64
+}
+
 /// Names in a sentence: `A`, `A and B`, `A, B and 3 more`.
 pub fn list(names: &[&str]) -> String {
     match names {

@@ -166,6 +166,8 @@ pub struct Target {
     pub dead_letters: Setting<bool>,
     /// `SqsParameters.MessageGroupId` is there.
     pub message_group: bool,
+    /// `Input`, `InputPath`, `InputTransformer` or `InputTemplate`: what is sent is not the event as it came.
+    pub reshaped: bool,
     /// `RoleArn` is there: it sends by a role, and the receiver's policy need not let it.
     pub role: bool,
 }

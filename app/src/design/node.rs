@@ -191,6 +191,8 @@ pub struct Queue {
     pub policies: Vec<Tree>,
     /// A policy that could be for it: which queues it is for is not known.
     pub policies_unknown: bool,
+    /// An alarm or an exported output names it: somebody looks at it.
+    pub watched: bool,
     /// Made by the platform for a function's asynchronous work: Flyball's inbox.
     pub inbox: bool,
     /// Deliveries before the dead letters, where the queue itself says so: Flyball.

@@ -28,6 +28,7 @@ mod source;
 mod stream;
 mod topic;
 mod trigger;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,6 +57,7 @@ pub(crate) fn draw(files: Files, stacks: Vec<Stack>, problems: &mut Vec<Problem>
         }
     }
     queue::mark_open_policies(&mut wire);
+    watch::exports(&mut wire);
     access::draw(&mut wire);
     database::finish(&mut wire);
     network::finish(&mut wire);
@@ -120,6 +122,7 @@ const ROWS: &[&[Row]] = &[
     stream::ROWS,
     topic::ROWS,
     trigger::ROWS,
+    watch::ROWS,
 ];
 
 /// An end of an edge, found by [`Wire::reach`].

@@ -254,7 +254,7 @@ impl Walk {
     }
 
     fn traffic(&mut self, name: &str, value: &Value<'_>) {
-        let keys = ["peak_per_s", "p50_ms", "p99_ms", "event_bytes"];
+        let keys = ["peak_per_s", "p50_ms", "p99_ms", "event_bytes", "tenants"];
         let Some(table) = self.reader.table(value, &keys) else { return };
         let number = |walk: &mut Walk, key| {
             get(table, key).and_then(|value| walk.within(key, |walk| walk.number(value, 0.0)))
@@ -264,6 +264,7 @@ impl Walk {
             p50_ms: number(self, "p50_ms"),
             p99_ms: number(self, "p99_ms"),
             event_bytes: number(self, "event_bytes"),
+            tenants: number(self, "tenants"),
         };
         self.given.traffic.insert(name.to_string(), traffic);
     }

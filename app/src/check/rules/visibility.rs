@@ -71,7 +71,7 @@ impl Rule for BelowTimeout {
         for (id, feed) in feeds(look).filter(|(_, feed)| feed.visibility_s < feed.timeout_s) {
             let (queue, function) = (&feed.queue_node.name, &feed.function_node.name);
             let [visible, runs] =
-                [feed.visibility_s, feed.timeout_s].map(|time| words::seconds(number(time)));
+                [feed.visibility_s, feed.timeout_s].map(|time| words::seconds(words::whole(time)));
             let default = if feed.queue.visibility_s.is_default() { " (the default)" } else { "" };
             let message = format!(
                 "AWS rejects the event source: messages of {queue} are visible again after {visible}{default}, \
@@ -89,10 +89,10 @@ impl Rule for BelowTimeout {
                     format!("runs {runs}"),
                 ))
                 .meets(
-                    Quantity::stated(format!("the timeout of {function}"), number(feed.timeout_s), "s"),
+                    Quantity::stated(format!("the timeout of {function}"), words::whole(feed.timeout_s), "s"),
                     Quantity::stated(
                         format!("the visibility timeout of {queue}"),
-                        number(feed.visibility_s),
+                        words::whole(feed.visibility_s),
                         "s",
                     ),
                 )
@@ -132,7 +132,7 @@ impl Rule for BelowSixTimes {
             }
             let Some(why) = throttled(look, &feed) else { continue };
             let (queue, function) = (&feed.queue_node.name, &feed.function_node.name);
-            let visible = words::seconds(number(feed.visibility_s));
+            let visible = words::seconds(words::whole(feed.visibility_s));
             let message = format!(
                 "{why}; a batch of {queue} that waits for its turn comes back after {visible}, and each time \
                  counts as a delivery: messages reach the dead letters without having failed"
@@ -143,10 +143,10 @@ impl Rule for BelowSixTimes {
             let limit = look.limit(Limit::EventSourceVisibilityFactor, "times the function's timeout");
             let value = Quantity::stated(
                 format!("the visibility timeout of {queue}"),
-                number(feed.visibility_s),
+                words::whole(feed.visibility_s),
                 "s",
             );
-            let runs = format!("runs {}", words::seconds(number(feed.timeout_s)));
+            let runs = format!("runs {}", words::seconds(words::whole(feed.timeout_s)));
             let mut draft = Draft::new(feed.queue_id, span, message, help)
                 .rests_on([id])
                 .path(look.hop_pair(feed.edge, format!("visible again after {visible}"), runs))
@@ -170,13 +170,8 @@ fn throttled(look: &Look<'_>, feed: &Feed<'_>) -> Option<String> {
     (reserved < at_once).then(|| {
         format!(
             "{function} has {} environments and its event source comes to {}",
-            words::decimal(number(reserved)),
-            words::decimal(number(at_once))
+            words::decimal(words::whole(reserved)),
+            words::decimal(words::whole(at_once))
         )
     })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "settings are far below 2^52")]
-fn number(value: i64) -> f64 {
-    value as f64
 }

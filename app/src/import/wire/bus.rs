@@ -79,6 +79,7 @@ pub(super) fn draw_target(wire: &mut Wire<'_>, at: At, from: NodeId, target: &Tr
         age_max_s: read::integer(target.at(&["RetryPolicy", "MaximumEventAgeInSeconds"])),
         dead_letters: read::there(dead),
         message_group: target.at(&["SqsParameters", "MessageGroupId"]).is_some(),
+        reshaped: ["Input", "InputPath", "InputTransformer"].iter().any(|key| target.get(key).is_some()),
         role: target.get("RoleArn").is_some(),
     };
     let ends: Vec<Reached> = match external_call(wire, at, arn, target.get("Input")) {

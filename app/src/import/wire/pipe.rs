@@ -42,6 +42,7 @@ fn edges(wire: &mut Wire<'_>, at: At) {
             message_group: parameters
                 .and_then(|tree| tree.at(&["SqsQueueParameters", "MessageGroupId"]))
                 .is_some(),
+            reshaped: parameters.is_some_and(|tree| tree.get("InputTemplate").is_some()),
             // A pipe can do nothing without its role.
             role: true,
             ..Target::default()

@@ -29,6 +29,7 @@ fn queue(wire: &mut Wire<'_>, at: At) {
         high_throughput: read::is(get("FifoThroughputLimit"), "perMessageGroupId"),
         policies: Vec::new(),
         policies_unknown: false,
+        watched: false,
         inbox: false,
         attempts_max: Setting::Default,
     };

@@ -1,0 +1,112 @@
+//! Entrances that wait less long than what they lead to may run.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    check::{About, Draft, Found, Look, Quantity, Rule, Severity, paths, words},
+    design::{Api, Edge, EdgeId, Function, Integration, Kind, Mode, NodeId, Via},
+};
+
+/// FB0003: a gateway gives up before its function does.
+pub(super) struct BelowFunction;
+
+/// A route that leads to a function for which it waits.
+struct Route<'a> {
+    id: EdgeId,
+    edge: &'a Edge,
+    api: &'a Api,
+    integration: &'a Integration,
+    waits_ms: i64,
+}
+
+/// The routes to each function that wait less long than it may run, the shortest wait first.
+fn short_routes<'a>(look: &Look<'a>) -> BTreeMap<NodeId, Vec<Route<'a>>> {
+    let (design, mut routes) = (look.design, BTreeMap::<NodeId, Vec<Route<'a>>>::new());
+    for (id, edge) in design.edges() {
+        let Via::Integration(integration) = &edge.via else { continue };
+        let (Kind::Api(api), Kind::Function(function)) =
+            (&design.node(edge.from).kind, &design.node(edge.to).kind)
+        else {
+            continue;
+        };
+        let Some(runs_s) = function.timeout_s.stated() else { continue };
+        let Some(waits_ms) = look.integration_ms(api, integration) else { continue };
+        if edge.mode == Mode::Sync && paths::carries(edge) && waits_ms < runs_s.saturating_mul(1_000) {
+            let route = Route { id, edge, api, integration, waits_ms };
+            routes.entry(edge.to).or_default().push(route);
+        }
+    }
+    for routes in routes.values_mut() {
+        routes.sort_by_key(|route| (route.waits_ms, route.id));
+    }
+    routes
+}
+
+impl Rule for BelowFunction {
+    fn about(&self) -> &'static About {
+        &About {
+            code: "FB0003",
+            title: "a gateway gives up before its function",
+            severity: Severity::Warning,
+            since: 1,
+            page: include_str!("../../../../docs/rules/FB0003.md"),
+        }
+    }
+
+    fn check(&self, look: &Look<'_>, found: &mut Found<'_>) {
+        if !look.is_aws() {
+            return;
+        }
+        for (id, routes) in short_routes(look) {
+            let node = look.design.node(id);
+            let (Kind::Function(function), Some(route)) = (&node.kind, routes.first()) else { continue };
+            found.add(draft(look, (id, function), route, &routes));
+        }
+    }
+}
+
+fn draft(
+    look: &Look<'_>,
+    (id, function): (NodeId, &Function),
+    route: &Route<'_>,
+    all: &[Route<'_>],
+) -> Draft {
+    let (name, api) = (&look.design.node(id).name, &look.design.node(route.edge.from).name);
+    let runs_s = words::whole(function.timeout_s.stated().copied().unwrap_or(0));
+    let waits_s = words::whole(route.waits_ms) / 1_000.0;
+    let (runs, waits) = (words::seconds(runs_s), words::seconds(waits_s));
+    let more = match all.len() {
+        0 | 1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    let of = match (route.integration.method.as_str(), route.integration.path.as_str()) {
+        ("", "") => api.clone(),
+        (method, "") => format!("{method} of {api}"),
+        (method, path) => format!("{method} {path}{more} of {api}"),
+    };
+    let message = format!(
+        "{of} gives up after {waits}, and {name} may run {runs}: the caller has an error while the work goes on, \
+         and tries again"
+    );
+    let help = format!(
+        "set the timeout of {name} below {waits}, or answer at once and let a queue carry what takes longer"
+    );
+    let span = function.timeout_s.span().unwrap_or(look.design.node(id).span);
+    let limit = Look::entrance_limit(route.api.kind);
+    let waiting = match (route.integration.timeout_ms.stated(), limit) {
+        (None, Some(limit)) => look.limit(limit, format!("the longest wait of {api}")),
+        _ => Some(Quantity::stated(format!("the wait of {api}"), words::whole(route.waits_ms), "ms")),
+    };
+    let mut draft = Draft::new(id, span, message, help)
+        .rests_on([route.id])
+        .path(look.hop_pair(route.edge, format!("waits {waits}"), format!("runs {runs}")))
+        .related(route.edge.span, "the route");
+    if let Some(waiting) = waiting {
+        draft = draft.meets(waiting, Quantity::stated(format!("the timeout of {name}"), runs_s, "s"));
+    }
+    // What is not stated is the default, and that holds whatever has been raised: it must be stated to be longer.
+    match limit {
+        Some(limit) if look.profile.row(limit).is_some_and(|row| row.unverified) => draft.by(look, limit),
+        _ => draft,
+    }
+}
