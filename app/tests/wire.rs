@@ -1,5 +1,7 @@
 //! What plain resources become: a snapshot of the graph for each template in `wire/`.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test by panicking")]
+
 use std::{fs, path::Path};
 
 use flyball_app::import::{Input, Options, import};

@@ -107,6 +107,7 @@ impl Row {
 
 /// The rows of all modules. A type stands in one of them only.
 const ROWS: &[&[Row]] = &[
+    access::ROWS,
     api::OTHER_ROWS,
     api::ROWS,
     bucket::ROWS,
@@ -160,6 +161,8 @@ struct Wire<'s> {
     statements: usize,
     /// Stacks with a queue's policy of which the queue is not known.
     open_policies: BTreeSet<usize>,
+    /// A function and what its author declares that it writes to.
+    declared: BTreeSet<(At, At)>,
 }
 
 impl<'s> Wire<'s> {
@@ -175,6 +178,7 @@ impl<'s> Wire<'s> {
             networks: Networks::default(),
             statements: 0,
             open_policies: BTreeSet::new(),
+            declared: BTreeSet::new(),
         }
     }
 

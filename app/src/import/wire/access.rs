@@ -9,16 +9,52 @@ mod grant;
 use std::collections::BTreeMap;
 
 use super::{
-    Reached, Wire, function,
+    Reached, Row, Wire, function,
     index::At,
     lead::{Lead, To},
 };
 use crate::{
     design::{Access, Edge, Evidence, Kind, Mode, NodeId, Via},
-    document::Span,
+    document::{Span, Tree},
 };
 use action::mode_of;
 use grant::{Grant, Grants};
+
+/// What this module reads in the second pass: connectors, of which SAM's reader keeps what their author declares.
+pub(super) const ROWS: &[Row] = &[Row::of("Flyball::Connector").edges(connector)];
+
+/// A connector lets a function write. Others than functions are wired to what they give work to anyhow.
+fn connector(wire: &mut Wire<'_>, at: At) {
+    let properties = &wire.resource(at).properties;
+    let permissions = properties.get("Permissions").map(Tree::one_or_many).unwrap_or_default();
+    let writes = permissions.iter().any(|permission| permission.as_str() == Some("Write"));
+    let (Some(source), Some(destination)) = (properties.get("Source"), properties.get("Destination")) else {
+        return;
+    };
+    let ends =
+        [source, destination].map(|tree| tree.reference().and_then(|to| wire.referenced(at.stack(), to)));
+    let is_function = |at| wire.resource(at).resource_type == "AWS::Lambda::Function";
+    let [Some(from), Some(to)] = ends else { return };
+    let Some(node) = wire.node(from, None).filter(|_| writes && is_function(from)) else { return };
+    wire.declared.insert((from, to));
+    for to in wire.reach(at, destination, "") {
+        let mode = match wire.design.node(to.node).kind {
+            Kind::Function(_) | Kind::Machine(_) => Mode::Unknown,
+            _ => Mode::Async,
+        };
+        wire.design.connect(Edge {
+            from: node,
+            to: to.node,
+            mode,
+            evidence: Evidence::Declared,
+            qualifier: to.qualifier,
+            via: Via::Access(Access::default()),
+            span: destination.span,
+            resource: Some(wire.origin(at).to_string()),
+            conditional: wire.resource(at).conditional.clone().or(to.conditional),
+        });
+    }
+}
 
 /// Services of which a variable can hold the bare name.
 const NAMED: [&str; 9] =
@@ -98,6 +134,11 @@ fn edge(wire: &mut Wire<'_>, (at, from): (At, NodeId), to: &To, grants: &[Grant]
     let by = by.filter(|_| !specific.is_empty());
     let grants = if by.is_some() { specific } else { grants.iter().collect() };
     let Some(first) = grants.first() else { return };
+    if let To::Resource(to, _) = to
+        && wire.declared.contains(&(at, *to))
+    {
+        return;
+    }
     // What is outside of the files and only granted is of no use to anybody.
     let is_outside = matches!(to, To::Outside { .. }) && *to != grant::default_bus();
     if by.is_none() && is_outside {

@@ -97,6 +97,9 @@ impl<'t> Pattern<'t> {
                     let of = to.stack.clone().unwrap_or_else(|| stack.to_string());
                     write!(name, "\u{0}{of}\u{0}{}\u{0}{attribute}\u{0}", to.resource).ok()?;
                 }
+                Some(Some(Hole::Unknown(unknown))) if is_one_value(unknown) => {
+                    write!(name, "\u{0}{stack}\u{0}{}\u{0}", unknown.why).ok()?;
+                }
                 Some(Some(Hole::Unknown(_)) | None) => return None,
             }
         }
@@ -128,4 +131,10 @@ impl<'t> Pattern<'t> {
 fn hole_index(c: char) -> Option<usize> {
     let index = u32::from(c).checked_sub(HOLE_FIRST)? as usize;
     (index < HOLES_MAX).then_some(index)
+}
+
+/// Whether what is not known is one and the same wherever the same is said of it in a stack: a parameter, or a
+/// pseudo-parameter.
+fn is_one_value(unknown: &Unknown) -> bool {
+    unknown.why.starts_with("the parameter ") || unknown.why.starts_with("AWS::")
 }
