@@ -161,6 +161,8 @@ struct Wire<'s> {
     statements: usize,
     /// Stacks with a queue's policy of which the queue is not known.
     open_policies: BTreeSet<usize>,
+    /// Versions of functions that an alias leads to.
+    aliased: BTreeSet<At>,
     /// A function and what its author declares that it writes to.
     declared: BTreeSet<(At, At)>,
 }
@@ -178,6 +180,7 @@ impl<'s> Wire<'s> {
             networks: Networks::default(),
             statements: 0,
             open_policies: BTreeSet::new(),
+            aliased: BTreeSet::new(),
             declared: BTreeSet::new(),
         }
     }

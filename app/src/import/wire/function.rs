@@ -5,7 +5,7 @@ use super::{
     index::At,
     lead::{Lead, To},
     pattern::{Hole, Pattern},
-    read,
+    read, trigger,
 };
 use crate::{
     design::{Destination, Function, Kind, Mode, Network, NodeId, Provisioned, Setting, Via},
@@ -19,7 +19,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::of("AWS::Lambda::Version").edges(version).stands_for(version_of),
     Row::of("AWS::Lambda::EventInvokeConfig").edges(invoke_config),
     Row::of("AWS::Logs::LogGroup").edges(log_group),
-    Row::of("Custom::LogRetention").edges(log_group),
+    Row::of("Custom::LogRetention").edges(log_retention),
+    Row::of("AWS::ApplicationAutoScaling::ScalableTarget").edges(scaled),
 ];
 
 fn function(wire: &mut Wire<'_>, at: At) {
@@ -136,8 +137,11 @@ fn alias(wire: &mut Wire<'_>, at: At) {
     let version = wire.property(at, "FunctionVersion").and_then(Tree::reference);
     let version = version.and_then(|reference| wire.referenced(at.stack(), reference));
     let of_version = version.and_then(|version| provisioned(wire, version));
+    wire.aliased.extend(version);
+    let version = version.map(|version| wire.resource(version).id.as_str());
     for to in functions(wire, at, wire.property(at, "FunctionName")) {
         change(wire, to.node, |function| {
+            function.provisioned.retain(|of| Some(of.qualifier.as_str()) != version);
             function.aliases.push(name.clone());
             for (count, span) in [&count, &of_version].into_iter().flatten() {
                 let (qualifier, count, span) = (name.clone(), count.clone(), *span);
@@ -155,7 +159,7 @@ fn provisioned(wire: &Wire<'_>, at: At) -> Option<(Setting<i64>, crate::document
 }
 
 fn version(wire: &mut Wire<'_>, at: At) {
-    let Some((count, span)) = provisioned(wire, at) else { return };
+    let Some((count, span)) = provisioned(wire, at).filter(|_| !wire.aliased.contains(&at)) else { return };
     let qualifier = wire.resource(at).id.clone();
     for to in functions(wire, at, wire.property(at, "FunctionName")) {
         let (qualifier, count) = (qualifier.clone(), count.clone());
@@ -190,6 +194,29 @@ fn invoke_config(wire: &mut Wire<'_>, at: At) {
             }
         }
     }
+}
+
+/// Provisioned concurrency that follows the load: so many are kept at least.
+fn scaled(wire: &mut Wire<'_>, at: At) {
+    let Some(id) = wire.property(at, "ResourceId").and_then(Pattern::of) else { return };
+    let Some(function) = id.text.strip_prefix("function:") else { return };
+    let least = wire.property(at, "MinCapacity");
+    let (count, span) = (read::integer(least), least.map_or(wire.resource(at).span, |tree| tree.span));
+    for to in wire.reach_pattern(at, span, &id.with(function), "lambda") {
+        let Some(qualifier) = to.qualifier else { continue };
+        let count = count.clone();
+        change(wire, to.node, |function| {
+            if !function.provisioned.iter().any(|of| of.qualifier == qualifier) {
+                function.provisioned.push(Provisioned { qualifier, count, span });
+            }
+        });
+    }
+}
+
+/// CDK's way to set a log group's retention.
+fn log_retention(wire: &mut Wire<'_>, at: At) {
+    trigger::custom_resource(wire, at);
+    log_group(wire, at);
 }
 
 /// The group `/aws/lambda/NAME` is that function's.

@@ -53,6 +53,7 @@ pub(in crate::import::wire) const SERVICES: &[Service] = &[
     row("codepipeline", "AWS::CodePipeline::Pipeline", "Name", "a pipeline"),
     row("kafka/cluster", "AWS::MSK::Cluster", "ClusterName", "a Kafka cluster"),
     row("mq/broker", "AWS::AmazonMQ::Broker", "BrokerName", "a message broker"),
+    row("rds/cluster", "AWS::RDS::DBCluster", "DBClusterIdentifier", "a database cluster"),
     row("rds/cluster", "AWS::DocDB::DBCluster", "DBClusterIdentifier", "a document database"),
     row("cognito-idp/userpool", "AWS::Cognito::UserPool", "", "a user pool"),
     row("iot/rule", "AWS::IoT::TopicRule", "RuleName", "an IoT rule"),
