@@ -123,7 +123,8 @@ impl Drawing<'_> {
             Via::Access(_) => Evidence::Declared,
             _ => Evidence::Wired,
         };
-        let edge = Edge { from, to, mode, evidence, via, span, resource: None, conditional: None };
+        let edge =
+            Edge { from, to, mode, evidence, via, span, qualifier: None, resource: None, conditional: None };
         self.design.connect(edge);
     }
 
