@@ -12,7 +12,7 @@ impl fmt::Display for Design {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (_, node) in self.nodes() {
             let (word, settings) = described(&node.kind);
-            write!(f, "{word} {}", node.name)?;
+            write!(f, "{word} {}", full_name(node))?;
             settings.write(f)?;
             if let Some(condition) = &node.conditional {
                 write!(f, " if {condition}")?;
@@ -43,9 +43,16 @@ impl fmt::Display for Design {
 }
 
 impl Design {
-    fn name(&self, id: NodeId) -> &str {
-        let Node { name, .. } = self.node(id);
-        name
+    fn name(&self, id: NodeId) -> String {
+        full_name(self.node(id))
+    }
+}
+
+/// A node's name; with its stack's before it, where there are several.
+fn full_name(node: &Node) -> String {
+    match &node.stack {
+        Some(stack) => format!("{stack}/{}", node.name),
+        None => node.name.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Told, parameters, text::literal};
 use crate::{
-    document::{Entry, Span, Tree, Value},
+    document::{Entry, Span, TEXT_BYTES, Tree, Value},
     import::reading::Reading,
 };
 
@@ -41,7 +41,8 @@ impl Loops<'_, '_> {
     fn tree(&mut self, tree: &Tree) -> Tree {
         let span = tree.span;
         // Outside of loops nothing is written out.
-        if !self.variables.is_empty() && !self.charge(1, span) {
+        let weight = 1 + tree.as_str().map_or(0, str::len) / TEXT_BYTES;
+        if !self.variables.is_empty() && !self.charge(weight, span) {
             return Tree { value: Value::Null, span };
         }
         let value = match &tree.value {
@@ -137,7 +138,7 @@ impl Loops<'_, '_> {
     }
 
     /// A text with the loops' variables in their places: `${X}` as it is, `&{X}` without what ids can't have.
-    fn replaced(&mut self, text: &str) -> String {
+    fn replaced(&self, text: &str) -> String {
         if self.variables.is_empty() || !(text.contains("${") || text.contains("&{")) {
             return text.to_string();
         }
@@ -161,7 +162,6 @@ impl Loops<'_, '_> {
             rest = from.get(end + 1..).unwrap_or("");
         }
         done.push_str(rest);
-        self.made = self.made.saturating_add(done.len() / crate::document::TEXT_BYTES);
         done
     }
 }

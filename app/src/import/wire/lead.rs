@@ -87,10 +87,18 @@ impl Wire<'_> {
             Value::Null => Vec::new(),
             Value::Unknown(unknown) if !unknown.one_of.is_empty() => {
                 let of = |tree| self.leads_from(stack, tree, service, depth + 1);
-                let mut leads: Vec<Lead> = unknown.one_of.iter().flat_map(of).collect();
-                leads.dedup();
-                if leads.len() > 1 || unknown.one_of.iter().any(|tree| tree.value == Value::Null) {
-                    leads.iter_mut().for_each(|lead| lead.conditional = Some(unknown.why.clone()));
+                let all: Vec<Vec<Lead>> = unknown.one_of.iter().map(of).collect();
+                let same = all.first().is_some_and(|first| all.iter().all(|leads| leads == first));
+                if same {
+                    return all.into_iter().next().unwrap_or_default();
+                }
+                let only_two = all.len() == 2;
+                let mut leads = Vec::new();
+                for (number, some) in all.into_iter().enumerate() {
+                    let condition = condition(&unknown.why, only_two && number == 1);
+                    leads.extend(
+                        some.into_iter().map(|lead| Lead { conditional: Some(condition.clone()), ..lead }),
+                    );
                 }
                 leads
             }
@@ -300,6 +308,16 @@ impl Wire<'_> {
             Some(stands_for) => stands_for(self, at, depth + 1),
             None => vec![Lead::to(To::Resource(at, None))],
         }
+    }
+}
+
+/// The condition under which the first of two values is meant, or the second.
+fn condition(why: &str, otherwise: bool) -> String {
+    let named = why.strip_prefix("the condition ").and_then(|rest| rest.strip_suffix(" is not known"));
+    match named {
+        Some(name) if otherwise => format!("not {name}"),
+        Some(name) => name.to_string(),
+        None => why.to_string(),
     }
 }
 
