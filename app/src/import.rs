@@ -3,7 +3,7 @@
 //! Every kind of file goes the same way: its own transform is done as its own tool does it, which leaves plain
 //! CloudFormation resources ([`Stack`]); then one module, `wire`, draws the edges, whatever the file was.
 //!
-//! - [`import`]: the door.
+//! - [`import`]: the door. [`stacks`]: the same as far as plain resources.
 //! - `cloudformation`: parameters, mappings, conditions and intrinsic functions: a document becomes a [`Stack`].
 //! - `sam`: `AWS::Serverless::*` become plain resources, as AWS's translator makes them.
 //! - `serverless`: `serverless.yml` becomes a stack, as the Serverless Framework makes it.
@@ -32,11 +32,11 @@ mod wire;
 
 pub use stack::{Resource, Stack};
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use crate::{
-    design::Design,
-    document::{FileId, Span},
+    design::{Design, Unresolved},
+    document::{FileId, Files, Span, Tree},
 };
 use kind::Kind;
 use reading::Reading;
@@ -88,12 +88,40 @@ pub struct Imported {
     pub read: usize,
 }
 
+/// Plain resources of files that belong together, before a graph is drawn of them.
+#[derive(Debug, Default)]
+pub struct Stacks {
+    /// The texts that spans point into.
+    pub files: Files,
+    /// The stacks, those nested in others too.
+    pub stacks: Vec<Stack>,
+    /// What is wrong with the files.
+    pub problems: Vec<Problem>,
+    /// How many of the inputs could be read.
+    pub read: usize,
+    unresolved: Vec<Unresolved>,
+    /// The design of a `flyball.toml`.
+    own: Option<Design>,
+}
+
 /// Reads files that belong to one system and draws its graph. `local` is asked for files that these name (state
 /// machine definitions, OpenAPI documents, nested templates, `samconfig.toml`): by a path that begins where the
 /// inputs' names do, so that `functions/a.asl.json` in `shop/template.yaml` is `shop/functions/a.asl.json`.
 ///
 /// Never fails: what is wrong is among [`Imported::problems`], and the rest is read.
 pub fn import(inputs: Vec<Input>, options: &Options, local: &dyn Fn(&str) -> Option<String>) -> Imported {
+    let Stacks { files, stacks, mut problems, read, unresolved, own } = stacks(inputs, options, local);
+    let mut design = own.unwrap_or_else(|| wire::draw(files, stacks, &mut problems));
+    design.unresolved.extend(unresolved);
+    problems.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
+    problems.dedup();
+    problems.truncate(PROBLEMS_MAX);
+    Imported { design, problems, read }
+}
+
+/// Reads files as [`import`] does, as far as their plain resources: parameters, conditions and functions are
+/// resolved, transforms are done, and what stacks name of one another is joined.
+pub fn stacks(inputs: Vec<Input>, options: &Options, local: &dyn Fn(&str) -> Option<String>) -> Stacks {
     let mut reading = Reading::new(options, local);
     let files: Vec<FileId> = inputs.into_iter().map(|input| reading.add(&input.name, input.text)).collect();
     let mut found = Vec::new();
@@ -105,71 +133,40 @@ pub fn import(inputs: Vec<Input>, options: &Options, local: &dyn Fn(&str) -> Opt
     // Those that name others come first; what another names is read where it is named.
     found.sort_by_key(|(kind, _, _)| *kind);
     let nested = kind::nested(&found, &reading);
+    let is_late =
+        |(kind, _, file): &(Kind, Rc<Tree>, FileId)| *kind == Kind::Template && nested.contains(file);
+    let (late, early): (Vec<_>, Vec<_>) = found.into_iter().partition(is_late);
     let (mut stacks, mut own, mut read) = (Vec::new(), None, 0);
-    let mut late = Vec::new();
-    for (kind, tree, file) in found {
-        if kind == Kind::Template && nested.contains(&file) {
-            late.push((tree, file));
-            continue;
-        }
-        if reading.is_taken(file) {
-            read += usize::from(kind != Kind::Other);
-            continue;
-        }
+    for (kind, tree, file) in early.into_iter().chain(late) {
         read += usize::from(kind != Kind::Other);
+        if reading.is_taken(file) {
+            continue;
+        }
         match kind {
             Kind::Assembly => stacks.extend(cdk::stacks(&tree, file, &mut reading)),
             Kind::Composition => stacks.extend(serverless::composed(&tree, file, &mut reading)),
             Kind::Serverless => stacks.extend(serverless::stacks(&tree, file, &mut reading)),
             Kind::Template => stacks.extend(cloudformation::stack(&tree, file, &mut reading)),
-            Kind::Own => own = Some((file, own::design(&reading.files, file, &mut reading.problems))),
+            Kind::Own => own = Some(file),
             Kind::Configuration => {}
-            Kind::Other => kind::report(&tree, file, &mut reading),
-        }
-    }
-    for (tree, file) in late {
-        read += 1;
-        if !reading.is_taken(file) {
-            stacks.extend(cloudformation::stack(&tree, file, &mut reading));
+            Kind::Other => kind::report(&tree, &mut reading),
         }
     }
     reading.report_unused();
-    finish(stacks, own, read, reading)
+    join::join(&mut stacks);
+    let design = own.and_then(|file| own_design(file, &stacks, &mut reading));
+    read -= usize::from(own.is_some() && design.is_none());
+    let Reading { files, problems, unresolved, .. } = reading;
+    Stacks { files, stacks, problems, read, unresolved, own: design }
 }
 
-fn finish(
-    mut stacks: Vec<Stack>,
-    own: Option<(FileId, Option<Design>)>,
-    mut read: usize,
-    mut reading: Reading<'_>,
-) -> Imported {
-    let own = match own {
-        Some((file, _)) if !stacks.is_empty() => {
-            let span = Span { file, start: 0, end: 0 };
-            let message = "this application is Flyball's, and the other files are for AWS".to_string();
-            reading.problem("FE3115", span, message, "check it alone: this run leaves it out");
-            read -= 1;
-            None
-        }
-        // It could not be read, and problems say why.
-        Some((_, None)) => {
-            read -= 1;
-            None
-        }
-        Some((_, design)) => design,
-        None => None,
-    };
-    let Reading { files, mut problems, unresolved, .. } = reading;
-    let mut design = match own {
-        Some(design) => design,
-        None => {
-            join::join(&mut stacks);
-            wire::draw(files, stacks, &mut problems)
-        }
-    };
-    design.unresolved.extend(unresolved);
-    problems.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
-    problems.dedup();
-    problems.truncate(PROBLEMS_MAX);
-    Imported { design, problems, read }
+/// The design of a `flyball.toml`, which can't be part of another.
+fn own_design(file: FileId, stacks: &[Stack], reading: &mut Reading<'_>) -> Option<Design> {
+    if stacks.is_empty() {
+        return own::design(&reading.files, file, &mut reading.problems);
+    }
+    let span = Span { file, start: 0, end: 0 };
+    let message = "this application is Flyball's, and the other files are for AWS".to_string();
+    reading.problem("FE3115", span, message, "check it alone: this run leaves it out");
+    None
 }

@@ -133,9 +133,7 @@ fn resource(scope: &mut Scope<'_, '_, '_>, entry: &Entry) -> Option<Resource> {
         },
         None => None,
     };
-    let Some(resource_type) =
-        body.get("Type").and_then(|of| scope.resolve(of)).and_then(|of| scope.words(&of))
-    else {
+    let Some(resource_type) = body.get("Type").and_then(Tree::as_str) else {
         let message = format!("the resource {id} has no Type");
         scope.reading.problem("FE3113", entry.key_span, message, "give it one, such as AWS::SQS::Queue");
         return None;
@@ -155,13 +153,13 @@ fn resource(scope: &mut Scope<'_, '_, '_>, entry: &Entry) -> Option<Resource> {
             empty
         }
     };
-    let properties = packaged::inlined(&resource_type, properties, scope.file, scope.reading);
+    let properties = packaged::inlined(resource_type, properties, scope.file, scope.reading);
     let metadata = body.get("Metadata").and_then(|tree| scope.resolve(tree));
     let allowed = allow::of_resource(entry, metadata.as_ref(), scope.reading);
     let mut attribute = |name: &str| body.get(name).and_then(|tree| scope.resolve(tree));
     Some(Resource {
         id: id.clone(),
-        resource_type,
+        resource_type: resource_type.to_string(),
         properties,
         metadata,
         span: entry.key_span,

@@ -99,10 +99,10 @@ pub(super) fn nested(found: &[(Kind, Rc<Tree>, FileId)], reading: &Reading<'_>) 
 }
 
 /// Says of a file what it is, as it is none that is read here.
-pub(super) fn report(tree: &Tree, file: FileId, reading: &mut Reading<'_>) {
+pub(super) fn report(tree: &Tree, reading: &mut Reading<'_>) {
     let has = |keys: &[&str]| keys.iter().all(|key| tree.get(key).is_some());
-    let what = if reading.files.text(file).trim_start_matches('\u{feff}').trim().is_empty() {
-        "the file is empty"
+    let what = if tree.value == Value::Null {
+        "the file is empty, or holds nothing but comments"
     } else if has(&["apiVersion", "kind"]) {
         "this is an object of Kubernetes"
     } else if has(&["jobs", "on"]) {

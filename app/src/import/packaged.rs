@@ -29,7 +29,7 @@ pub(super) fn inlined(
     let span = location.span;
     let value = match reading.local_tree(file, path, span) {
         Some(tree) => tree,
-        None => Tree::unknown(span, format!("the file {path} is not here")),
+        None => Tree::unknown(span, format!("the file {path} can't be read")),
     };
     if let Value::Map(entries) = &mut properties.value {
         entries.retain(|entry| entry.key != *from && entry.key != *to);

@@ -85,6 +85,11 @@ impl<'a> Reading<'a> {
     pub(crate) fn documents(&mut self, file: FileId) -> Option<Vec<Tree>> {
         match parsed(&self.files, file) {
             Ok(Parsed { documents, doubts }) => {
+                if let Some(at) = self.files.text(file).find('\u{fffd}') {
+                    let span = Span { file, start: small(at), end: small(at) };
+                    let message = "here stand bytes that are no UTF-8; the rest is read".to_string();
+                    self.problem("FE3102", span, message, "save the file as UTF-8");
+                }
                 for doubt in doubts {
                     self.problem("FE3104", doubt.span, doubt.message, &doubt.help);
                 }
@@ -190,16 +195,19 @@ impl<'a> Reading<'a> {
     }
 }
 
+fn small(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}
+
 type Wrong = (&'static str, crate::document::ParseError);
 
 /// A file's documents, by its name's ending and by how it begins.
 fn parsed(files: &Files, file: FileId) -> Result<Parsed, Wrong> {
     let (name, text) = (files.name(file), files.text(file));
-    if let Some(at) = text.find(['\0', '\u{fffd}']) {
-        let small = u32::try_from(at).unwrap_or(u32::MAX);
-        let span = Span { file, start: small, end: small };
-        let message = "the text is not UTF-8: it has bytes that are no characters".to_string();
-        let help = "save the file as UTF-8".to_string();
+    if let Some(at) = text.find('\0') {
+        let span = Span { file, start: small(at), end: small(at) };
+        let message = "the text is not UTF-8: it has characters of no bytes but zeros".to_string();
+        let help = "save the file as UTF-8: this looks like UTF-16, or like no text at all".to_string();
         return Err(("FE3102", crate::document::ParseError { span, message, help }));
     }
     let syntax = |error| ("FE3101", error);

@@ -290,7 +290,7 @@ impl Scope<'_, '_, '_> {
         }
         let span = location.map_or(inside.span, |tree| tree.span);
         let Some(tree) = self.reading.local_tree(self.file, &path, span) else {
-            return Tree::unknown(inside.span, format!("the file {path} is not here"));
+            return Tree::unknown(inside.span, format!("the file {path} can't be read"));
         };
         self.includes += 1;
         let resolved = self.resolve(&tree);

@@ -206,10 +206,7 @@ fn grant(
         _ => ("AWS::SNS::TopicPolicy", "TopicPolicy", "Topics", &owner.arn),
     };
     let Some(of) = of else {
-        sam.wrong(
-            at.0,
-            "the role or queue that this connector would change is not in the template",
-        );
+        sam.wrong(at.0, "the role or queue that this connector would change is not in the template");
         return;
     };
     let properties = at.map([("PolicyDocument", document), (key, at.list(vec![of.clone()]))]);

@@ -1,0 +1,219 @@
+//! What templates are read as: folders of small files, and their plain resources as text.
+//!
+//! A file stands for itself; a folder's files are one run. `# options: region=eu-west-1 stage=prod A=1` in the first
+//! line gives options. What is not an input in a folder is there for files that name it: it lies in `local`.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test by panicking")]
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use flyball_app::{
+    document::{Piece, Reference, Tree, Value},
+    import::{Input, Options, Resource, Stacks, stacks},
+};
+
+fn input(path: &Path) -> Input {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    Input { name, text: fs::read_to_string(path).unwrap() }
+}
+
+fn inputs(folder: &Path) -> Vec<Input> {
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().filter(|path| path.is_file()).map(|path| input(path)).collect()
+}
+
+fn options(text: &str) -> Options {
+    let mut options = Options::default();
+    let line = text.lines().next().unwrap_or("").strip_prefix("# options:").unwrap_or("");
+    for (name, value) in line.split_whitespace().filter_map(|word| word.split_once('=')) {
+        match name {
+            "region" => options.region = Some(value.to_string()),
+            "stage" => options.stage = Some(value.to_string()),
+            _ => drop(options.parameters.insert(name.to_string(), value.to_string())),
+        }
+    }
+    options
+}
+
+fn reference(reference: &Reference) -> String {
+    let stack = reference.stack.as_ref().map(|stack| format!("{stack}/")).unwrap_or_default();
+    let attribute = reference.attribute.as_ref().map(|name| format!(".{name}")).unwrap_or_default();
+    format!("<{stack}{}{attribute}>", reference.resource)
+}
+
+fn show(tree: &Tree) -> String {
+    let all = |trees: &[Tree]| trees.iter().map(show).collect::<Vec<_>>().join(", ");
+    match &tree.value {
+        Value::Null => "null".into(),
+        Value::Bool(is) => is.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => format!("{number:?}"),
+        Value::Text(text) => format!("{text:?}"),
+        Value::List(items) => format!("[{}]", all(items)),
+        Value::Map(entries) => {
+            let inside = entries.iter().map(|entry| format!("{}: {}", entry.key, show(&entry.value)));
+            format!("{{{}}}", inside.collect::<Vec<_>>().join(", "))
+        }
+        Value::Pieces(pieces) => {
+            let pieces = pieces.iter().map(|piece| match piece {
+                Piece::Literal(text) => format!("{text:?}"),
+                Piece::Reference(of) => reference(of),
+                Piece::Unknown(unknown) => format!("?({})", unknown.why),
+            });
+            pieces.collect::<Vec<_>>().join(" + ")
+        }
+        Value::Reference(of) => reference(of),
+        Value::Unknown(unknown) if unknown.one_of.is_empty() => format!("?({})", unknown.why),
+        Value::Unknown(unknown) => format!("?({}; one of {})", unknown.why, all(&unknown.one_of)),
+    }
+}
+
+fn show_resource(out: &mut String, resource: &Resource) {
+    let when = resource.conditional.as_ref().map(|name| format!(" if {name}")).unwrap_or_default();
+    let _ = writeln!(out, "  {} {}{when}", resource.id, resource.resource_type);
+    for (code, reason) in &resource.allowed {
+        let _ = writeln!(out, "    allowed {code}: {reason}");
+    }
+    for entry in resource.properties.entries() {
+        let _ = writeln!(out, "    {} = {}", entry.key, show(&entry.value));
+    }
+    if resource.properties.entries().is_empty() && !matches!(resource.properties.value, Value::Map(_)) {
+        let _ = writeln!(out, "    {}", show(&resource.properties));
+    }
+}
+
+fn show_all(read: &Stacks) -> String {
+    let mut out = format!("{} read\n", read.read);
+    for stack in &read.stacks {
+        let _ = writeln!(out, "{}", stack.name);
+        stack.resources.iter().for_each(|resource| show_resource(&mut out, resource));
+        for (name, value) in &stack.exports {
+            let _ = writeln!(out, "  export {name:?} = {}", show(value));
+        }
+        for (name, value) in &stack.outputs {
+            let _ = writeln!(out, "  output {name} = {}", show(value));
+        }
+    }
+    for problem in &read.problems {
+        let place = read.files.place(problem.span);
+        let at = format!("{}:{}:{}", place.file, place.line, place.column);
+        let _ = writeln!(out, "{} {at}: {}; {}", problem.code, problem.message, problem.help);
+    }
+    out
+}
+
+#[test]
+fn templates_are_resolved_to_plain_resources() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/templates");
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        let inputs = if path.is_dir() { inputs(&path) } else { vec![input(&path)] };
+        let options = inputs
+            .iter()
+            .map(|input| options(&input.text))
+            .find(|o| o.region.is_some() || o.stage.is_some() || !o.parameters.is_empty());
+        let local = |name: &str| fs::read_to_string(path.join("local").join(name)).ok();
+        let read = stacks(inputs, &options.unwrap_or_default(), &local);
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(format!("template_{name}"), show_all(&read));
+        });
+    }
+}
+
+/// Reads texts as files of one run, without local files.
+fn read(files: &[(&str, String)]) -> Stacks {
+    let inputs = files.iter().map(|(name, text)| Input { name: (*name).to_string(), text: text.clone() });
+    stacks(inputs.collect(), &Options::default(), &|_| None)
+}
+
+fn codes(read: &Stacks) -> BTreeMap<&'static str, usize> {
+    let mut codes = BTreeMap::new();
+    read.problems.iter().for_each(|problem| *codes.entry(problem.code).or_default() += 1);
+    codes
+}
+
+#[test]
+fn functions_that_double_what_they_are_given_end() {
+    // Each level writes the one inside twice.
+    let mut value = "'0123456789012345678901234567890123456789'".to_string();
+    for _ in 0..40 {
+        value = format!("{{'Fn::Sub': ['${{a}}${{a}}', {{a: {value}}}]}}");
+    }
+    let text =
+        format!("Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n      QueueName: {value}\n");
+    let read = read(&[("t.yaml", text)]);
+    assert_eq!(codes(&read), BTreeMap::from([("FE3111", 1)]));
+    assert!(show_all(&read).contains("QueueName = ?(the text is too long)"));
+}
+
+#[test]
+fn one_large_parameter_that_many_name_ends() {
+    let mut text =
+        format!("Parameters:\n  P:\n    Type: String\n    Default: {}\nResources:\n", "x".repeat(1 << 20));
+    for at in 0..10_000 {
+        let _ = writeln!(text, "  Q{at}: {{Type: 'AWS::SQS::Queue', Properties: {{QueueName: !Ref P}}}}");
+    }
+    let read = read(&[("t.yaml", text)]);
+    assert_eq!(codes(&read), BTreeMap::from([("FE3111", 1)]));
+    assert_eq!(read.stacks[0].resources.len(), 10_000);
+}
+
+#[test]
+fn a_long_chain_of_conditions_ends_and_is_decided_in_order() {
+    let chain = |forward: bool| {
+        let mut text = "Conditions:\n".to_string();
+        for at in 0..10_000_usize {
+            let other = if forward { at + 1 } else { at.wrapping_sub(1) };
+            let _ = match at {
+                0 if !forward => writeln!(text, "  C0: !Equals [a, a]"),
+                9_999 if forward => writeln!(text, "  C9999: !Equals [a, a]"),
+                _ => writeln!(text, "  C{at}: !Not [!Condition C{other}]"),
+            };
+        }
+        text + "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Condition: C9999\n"
+    };
+    let backward = read(&[("t.yaml", chain(false))]);
+    assert!(backward.problems.is_empty());
+    assert!(backward.stacks[0].resources.is_empty(), "9,999 times not");
+    let forward = read(&[("t.yaml", chain(true))]);
+    assert_eq!(forward.stacks[0].resources.len(), 1);
+    assert!(forward.problems.iter().all(|problem| problem.code == "FE3107"));
+}
+
+#[test]
+fn loops_in_loops_end() {
+    let items = (0..100).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let mut body = "'Q${a}': {Type: 'AWS::SQS::Queue'}".to_string();
+    for variable in ["a", "b", "c", "d", "e"] {
+        body = format!("'Fn::ForEach::{variable}': [{variable}, [{items}], {{{body}}}]");
+    }
+    let read = read(&[("t.yaml", format!("Transform: AWS::LanguageExtensions\nResources: {{{body}}}\n"))]);
+    assert!(codes(&read).contains_key("FE3111"), "{:?}", codes(&read));
+}
+
+#[test]
+fn stacks_that_nest_one_another_end() {
+    let text = "Resources:\n".to_string()
+        + &(0..10)
+            .map(|n| format!("  S{n}: {{Type: 'AWS::CloudFormation::Stack', Properties: {{TemplateURL: a.yaml, Parameters: {{P: !GetAtt S{}.Outputs.O}}}}}}\n", (n + 1) % 10))
+            .collect::<String>()
+        + "Outputs:\n  O: {Value: !GetAtt S0.Outputs.O}\n";
+    let read = read(&[("a.yaml", text)]);
+    assert!(codes(&read).contains_key("FE3111"));
+    assert!(read.stacks.len() <= 201);
+}
+
+#[test]
+fn exports_that_import_one_another_end() {
+    let text = |own: &str, other: &str| {
+        format!(
+            "Resources:\n  Q: {{Type: 'AWS::SQS::Queue', Properties: {{QueueName: !ImportValue {own}}}}}\n\
+             Outputs:\n  O: {{Value: !Sub ['${{x}}-${{x}}', {{x: !ImportValue {other}}}], Export: {{Name: {own}}}}}\n"
+        )
+    };
+    let read = read(&[("a.yaml", text("a", "b")), ("b.yaml", text("b", "a"))]);
+    assert!(show_all(&read).contains("without end"), "{}", show_all(&read).len());
+}
