@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::{
-    Access, ApiKind, DatabaseKind, Design, Destination, Edge, Encryption, EventSource, Function, Kind, Node,
-    NodeId, Queue, Setting, TaskPattern, Via, WayOut,
+    Access, ApiKind, DatabaseKind, Design, Destination, Edge, Encryption, EventSource, Function, Kind,
+    Machine, Node, NodeId, Queue, Setting, Task, TaskPattern, Via, WayOut,
 };
 
 impl fmt::Display for Design {
@@ -141,21 +141,16 @@ fn described(kind: &Kind) -> (&'static str, Stated) {
                 .when("throttled", api.throttled)
                 .is("logs bodies", &api.logs_bodies),
         ),
-        Kind::Machine(machine) => (
-            "machine",
-            none.is("express", &machine.express)
-                .set("timeout s", &machine.timeout_s)
-                .is("logs data", &machine.logs_data)
-                .count("states", machine.states)
-                .words("loops", &machine.loops)
-                .when("unread", machine.unread.is_some()),
-        ),
+        Kind::Machine(machine) => ("machine", of_machine(machine)),
         Kind::Pipe(pipe) => ("pipe", none.is("enabled", &pipe.enabled)),
         Kind::Database(database) => (
             database_word(database.kind),
             none.set("class", &database.class)
                 .set("engine", &database.engine)
-                .set("connections", &database.connections_max),
+                .set("connections", &database.connections_max)
+                .set("capacity", &database.capacity_max)
+                .set("pool %", &database.pool_percent)
+                .set("borrow s", &database.borrow_timeout_s),
         ),
         Kind::External(external) => ("external", none.when(&external.what, true)),
     }
@@ -252,6 +247,24 @@ fn of_function(function: &Function) -> Stated {
         .words("wide grants", &function.wide_grants)
 }
 
+fn of_machine(machine: &Machine) -> Stated {
+    let mut stated = Stated::default()
+        .is("express", &machine.express)
+        .set("timeout s", &machine.timeout_s)
+        .is("logs data", &machine.logs_data)
+        .count("states", machine.states)
+        .words("loops", &machine.loops)
+        .when(&format!("waits s {}", machine.waits_s), machine.waits_s > 0);
+    for (name, distributed, at_once) in &machine.maps {
+        stated = stated.when(if *distributed { "distributed map" } else { "map" }, true);
+        stated = match at_once {
+            Setting::Default => stated.when(name, true),
+            at_once => stated.set(&format!("{name} at once"), at_once),
+        };
+    }
+    stated.when(&format!("unread: {}", machine.unread.as_deref().unwrap_or("")), machine.unread.is_some())
+}
+
 fn made_by(edge: &Edge) -> (String, Stated) {
     let none = Stated::default();
     let (word, stated) = match &edge.via {
@@ -326,7 +339,7 @@ fn of_access(access: &Access) -> Stated {
         .words("detail types", &access.detail_types)
 }
 
-fn of_task(task: &super::Task) -> Stated {
+fn of_task(task: &Task) -> Stated {
     let pattern = match task.pattern {
         TaskPattern::RequestResponse => "",
         TaskPattern::RunAJob => "sync",
@@ -338,9 +351,17 @@ fn of_task(task: &super::Task) -> Stated {
         .when(pattern, !pattern.is_empty())
         .set("timeout s", &task.timeout_s)
         .set("heartbeat s", &task.heartbeat_s)
-        .count("retriers", task.retries.len())
-        .when("catches", task.catches)
-        .when("distributed", task.distributed);
+        .words("sources", &task.sources)
+        .words("detail types", &task.detail_types);
+    for retry in &task.retries {
+        stated = stated
+            .when(&format!("retries {}", retry.errors.join(" ")), true)
+            .set("after s", &retry.interval_s)
+            .set("times", &retry.attempts_max)
+            .set("rate", &retry.backoff)
+            .set("at most s", &retry.delay_max_s);
+    }
+    stated = stated.when("catches", task.catches).when("distributed", task.distributed);
     if let Some(concurrency) = &task.map_concurrency {
         stated = match concurrency {
             Setting::Default => stated.when("in a map", true),
