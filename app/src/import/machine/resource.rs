@@ -161,13 +161,14 @@ impl<'t> Called<'t> {
             ("dynamodb", _) => ("dynamodb", &["TableName"]),
             ("s3", _) => ("s3", &["Bucket"]),
             ("kinesis", _) => ("kinesis", &["StreamName", "StreamARN"]),
+            ("ecs", "runTask") => ("ecs/task-definition", &["TaskDefinition"]),
             ("http" | "apigateway", _) => ("execute-api", &["ApiEndpoint"]),
             _ => return Callee::Service(self.words()),
         };
         for key in keys {
             match self.argument(key) {
                 Argument::Missing => {}
-                Argument::Dynamic => return Callee::Open(format!("its {key} is taken from the input")),
+                Argument::Dynamic => return Callee::Open(format!("its {key} is decided when it runs")),
                 Argument::Written(tree) => {
                     return match &tree.value {
                         Value::Unknown(unknown) => {
@@ -181,7 +182,7 @@ impl<'t> Called<'t> {
         }
         // A batch over tables, a listing of buckets, a message to a telephone: no one resource is meant.
         match (self.service, self.arguments) {
-            ("dynamodb" | "s3" | "sns" | "kinesis", _) => Callee::Service(self.words()),
+            ("dynamodb" | "s3" | "sns" | "kinesis" | "ecs", _) => Callee::Service(self.words()),
             _ => Callee::Open(format!("it has no {}", keys.first().copied().unwrap_or("target"))),
         }
     }
@@ -189,13 +190,13 @@ impl<'t> Called<'t> {
     /// Where events go: every entry has a bus of its own, or means the default one.
     fn bus(&self) -> Callee {
         let Argument::Written(entries) = self.argument("Entries") else {
-            return Callee::Open("its Entries are taken from the input".into());
+            return Callee::Open("its Entries are decided when it runs".into());
         };
         let mut buses = entries.one_or_many().iter().map(|entry| {
             let own = Called { arguments: Some(entry), ..*self };
             match own.argument("EventBusName") {
                 Argument::Missing => Callee::DefaultBus,
-                Argument::Dynamic => Callee::Open("its EventBusName is taken from the input".into()),
+                Argument::Dynamic => Callee::Open("its EventBusName is decided when it runs".into()),
                 Argument::Written(name) => Callee::Named { service: "events", name: name.clone() },
             }
         });
