@@ -217,3 +217,14 @@ fn exports_that_import_one_another_end() {
     let read = read(&[("a.yaml", text("a", "b")), ("b.yaml", text("b", "a"))]);
     assert!(show_all(&read).contains("without end"), "{}", show_all(&read).len());
 }
+
+/// Reads every file of a folder that the environment names, each for itself, and prints what is read of it.
+#[test]
+#[ignore = "for folders of others' templates: FLYBALL_TEMPLATES=folder"]
+fn others_templates_are_read() {
+    let folder = std::env::var("FLYBALL_TEMPLATES").unwrap_or_default();
+    for input in inputs(Path::new(&folder)) {
+        let read = stacks(vec![input], &Options::default(), &|_| None);
+        println!("{}", show_all(&read));
+    }
+}

@@ -28,7 +28,7 @@ pub(crate) fn stacks(tree: &Tree, file: FileId, reading: &mut Reading<'_>) -> Ve
         let found = names.iter().find_map(|name| reading.local(file, &format!("{path}/{name}")));
         let Some(of_it) = found else {
             let message = format!("the service {} has no serverless.yml in {path}", service.key);
-            reading.problem("FE3141", own.span, message, "pass the folder that has it, or correct the path");
+            reading.problem("FE3110", own.span, message, "pass the folder that has it, or correct the path");
             continue;
         };
         // `reading` knows that it was read: it is not read again as an input of its own.

@@ -335,7 +335,7 @@ impl<'t, 'a, 'r> Variables<'t, 'a, 'r> {
             None => {
                 let message = format!("there is no file {path}, which this service names");
                 let help = "pass the folder that has it; what depends on it is not known";
-                self.reading.problem("FE3141", span, message, help);
+                self.reading.problem("FE3110", span, message, help);
                 None
             }
         };
