@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 
 use super::{About, Look};
 use crate::{
@@ -23,7 +24,7 @@ pub enum Severity {
 }
 
 /// How much a finding counts: the lower of its rule's severity and of what its evidence allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Good practice; off unless asked for.
@@ -64,11 +65,13 @@ impl Level {
 }
 
 /// A number with its unit, and what it is of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Quantity {
     /// What it is of: "the timeout of Charge".
     pub of: String,
-    /// The number.
+    /// The number; infinite, and `null` in JSON: without end.
+    #[serde(serialize_with = "whole_without_point")]
+    #[schemars(with = "Option<f64>")]
     pub number: f64,
     /// `s`, `ms`, `bytes`, `environments`, `messages/s`, `attempts`; empty for a bare number.
     pub unit: &'static str,
@@ -76,8 +79,19 @@ pub struct Quantity {
     pub source: String,
 }
 
+/// `29`, not `29.0`: what a file states as a whole number is one in what we print.
+#[expect(clippy::cast_possible_truncation, reason = "checked to have no fraction and to fit")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+fn whole_without_point<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if number.fract() == 0.0 && number.abs() < 9e15 {
+        serializer.serialize_i64(*number as i64)
+    } else {
+        serializer.serialize_f64(*number)
+    }
+}
+
 /// A step of the way on which a wall stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Hop {
     /// The node's name.
     pub name: String,
@@ -91,8 +105,8 @@ pub struct Hop {
     pub wall: bool,
 }
 
-/// What one finding says.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What one finding says. [`report::json`](crate::report::json) is its form for programs.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// The rule's code.
     pub code: &'static str,
@@ -107,15 +121,12 @@ pub struct Finding {
     /// The logical id of the resource.
     pub resource: String,
     /// `aws:cdk:path`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub construct_path: Option<String>,
     /// The way on which the wall stands; empty where it stands at one resource.
     pub path: Vec<Hop>,
     /// The limit that is met.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Quantity>,
     /// The value that meets it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Quantity>,
     /// The weakest evidence on the way.
     pub evidence: Evidence,
@@ -126,13 +137,10 @@ pub struct Finding {
     /// Stays the same while lines move: a hash of code, resource and path.
     pub fingerprint: String,
     /// Why the author lets it be, where a comment says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<String>,
     /// Where, in bytes.
-    #[serde(skip)]
     pub span: Span,
     /// A change that would mend it.
-    #[serde(skip)]
     pub fix: Option<Fix>,
 }
 

@@ -1,5 +1,6 @@
 //! Who gives work to whom.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{NodeId, Setting};
@@ -16,7 +17,7 @@ impl EdgeId {
 }
 
 /// How an edge is known. Ordered from the weakest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
     /// A grant allows it: alone that is a note, and it carries no path.
