@@ -2,6 +2,7 @@
 //!
 //! Each format has its module; all make their trees through `builder`, which holds the bounds.
 
+mod brackets;
 mod builder;
 mod json;
 mod offsets;

@@ -137,6 +137,13 @@ fn several_documents_are_several_trees() {
 }
 
 #[test]
+fn brackets_may_end_at_a_lower_indentation() {
+    let text = "a:\n    b:\n      - Statement: [{\n        c: 1, # é ]\n      }]\n    d: [\n  x,\n  y ]\n    e: {\n}\nf: 2";
+    assert_eq!(yaml(text), "{a: {b: [{Statement: [{c: 1}]}], d: [\"x\", \"y\"], e: {}}, f: 2}");
+    assert!(yaml("a:\n  b: 1\n c: 2").contains("indentation"), "{}", yaml("a:\n  b: 1\n c: 2"));
+}
+
+#[test]
 fn marks_of_unicode_line_ends_and_tabs() {
     assert_eq!(yaml("\u{feff}a: 1\r\nb:\r\n  - |\r\n    x\r\n    y\r\n"), "{a: 1, b: [\"x\\ny\\n\"]}");
     assert_eq!(json("\u{feff}{\"a\":\r\n\t1}"), "{a: 1}");

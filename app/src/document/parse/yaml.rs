@@ -1,11 +1,11 @@
 //! YAML, from the events of its reader.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks, Tag};
 
 use super::{
-    ParseError, Parsed,
+    ParseError, Parsed, brackets,
     builder::{Builder, Put, Wrap, quoted},
     json::lowered,
     offsets::Offsets,
@@ -43,20 +43,40 @@ const FUNCTIONS: [&str; 26] = [
     "ValueOfAll",
 ];
 
+/// Characters that are read again, in all, where brackets had to be put on one line.
+const AGAIN_MAX: usize = 32 << 20;
+
 pub(super) fn read(text: &str, new: impl Fn() -> Builder) -> Result<Parsed, ParseError> {
-    match read_once(text, new()) {
+    let mut read = Cow::Borrowed(text);
+    let mut again = 0;
+    loop {
+        let mut builder = new();
+        let Err(stop) = read_into(text, &read, &mut builder) else { return Ok(builder.finish()) };
+        again += text.len();
         // Other readers take a tab behind a colon. A space in its place moves nothing.
-        Err(_) if text.contains(":\t") => read_once(&text.replace(":\t", ": "), new()),
-        read => read,
+        let changed = match read.contains(":\t") {
+            true => Some(read.replace(":\t", ": ")),
+            false if stop.indentation && again <= AGAIN_MAX => brackets::on_one_line(&read, stop.open),
+            false => None,
+        };
+        match changed {
+            Some(changed) => read = Cow::Owned(changed),
+            None => return Err(stop.error),
+        }
     }
 }
 
-fn read_once(text: &str, mut builder: Builder) -> Result<Parsed, ParseError> {
-    read_into(text, &mut builder)?;
-    Ok(builder.finish())
+/// Why it went no further.
+struct Stop {
+    error: ParseError,
+    /// A line is not indented as its value must be.
+    indentation: bool,
+    /// Where the outermost brackets begin that are open, or the end of what was read. In the text that was read.
+    open: usize,
 }
 
-fn read_into(text: &str, builder: &mut Builder) -> Result<(), ParseError> {
+/// Reads `read`, which is `text` with other characters in some places, and as many.
+fn read_into(text: &str, read: &str, builder: &mut Builder) -> Result<(), Stop> {
     let mut reader = Reader {
         text,
         offsets: Offsets::new(text),
@@ -65,17 +85,34 @@ fn read_into(text: &str, builder: &mut Builder) -> Result<(), ParseError> {
         complex_start: 0,
         flows: Vec::new(),
     };
-    for event in Parser::new_from_str(text) {
-        match event {
-            Ok((event, marks)) => reader.event(event, marks)?,
+    // Where the brackets that are open began, and the last event, in characters.
+    let (mut open, mut behind) = (None, 0);
+    for event in Parser::new_from_str(read) {
+        let (indentation, error) = match event {
+            Ok((event, marks)) => {
+                let start = marks.start.index();
+                match reader.event(event, marks) {
+                    Ok(()) => {
+                        let in_brackets = reader.flows.contains(&true);
+                        open = open.or(Some(start)).filter(|_| in_brackets);
+                        behind = marks.end.index();
+                        continue;
+                    }
+                    Err(error) => (false, error),
+                }
+            }
             Err(error) => {
                 let at = reader.offsets.byte(error.marker().index());
-                if error.info().contains("recursion limit") {
-                    return Err(reader.builder.too_deep(at..at));
-                }
-                return Err(reader.builder.error(at..at, lowered(error.info()), help(text, at)));
+                let indentation = error.info().contains("invalid indentation");
+                let error = match error.info().contains("recursion limit") {
+                    true => reader.builder.too_deep(at..at),
+                    false => reader.builder.error(at..at, lowered(error.info()), help(text, at)),
+                };
+                (indentation, error)
             }
-        }
+        };
+        let open = read.char_indices().nth(open.unwrap_or(behind)).map_or(read.len(), |(at, _)| at);
+        return Err(Stop { error, indentation, open });
     }
     Ok(())
 }
