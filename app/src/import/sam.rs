@@ -31,7 +31,7 @@ mod websocket;
 use std::collections::BTreeMap;
 
 use super::{Problem, Resource, Stack};
-use crate::document::{Entry, Span, Tree};
+use crate::document::{Entry, Span, Tree, Value};
 use globals::Globals;
 use made::At;
 use routes::Routes;
@@ -57,6 +57,22 @@ pub(crate) fn lower(mut stack: Stack, globals: Option<&Tree>, problems: &mut Vec
     sam.shared();
     connector::lower(&mut sam);
     sam.finish(stack)
+}
+
+/// The plain type of a resource of SAM's.
+fn plain_type(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "Function" => "AWS::Lambda::Function",
+        "StateMachine" => "AWS::StepFunctions::StateMachine",
+        "SimpleTable" => "AWS::DynamoDB::Table",
+        "LayerVersion" => "AWS::Lambda::LayerVersion",
+        "Application" => "AWS::CloudFormation::Stack",
+        "CapacityProvider" => "AWS::Lambda::CapacityProvider",
+        "GraphQLApi" => "AWS::AppSync::GraphQLApi",
+        "Api" => "AWS::ApiGateway::RestApi",
+        "HttpApi" | "WebSocketApi" => "AWS::ApiGatewayV2::Api",
+        _ => return None,
+    })
 }
 
 /// What is at hand while one stack is lowered.
@@ -136,6 +152,12 @@ impl<'a> Lowering<'a> {
         let ignored = resource.ignore_globals.take();
         if let Some(kind) = resource.resource_type.strip_prefix("AWS::Serverless::").map(str::to_string) {
             let own = std::mem::replace(&mut resource.properties, Tree::map(resource.span, Vec::new()));
+            if matches!(own.value, Value::Unknown(_)) {
+                // Nothing is made of what is not known: not even what SAM makes of nothing.
+                let plain = plain_type(&kind).unwrap_or(resource.resource_type.as_str()).to_string();
+                self.keep(resource, &plain, own);
+                return;
+            }
             resource.properties = globals::merged(self, &kind, own, ignored.as_ref());
             match kind.as_str() {
                 "Function" => function::lower(self, resource),
@@ -205,7 +227,7 @@ impl<'a> Lowering<'a> {
             for resource in &mut done {
                 references::rename(&mut resource.properties, &names);
             }
-            for (_, value) in &mut stack.exports {
+            for (_, value) in stack.exports.iter_mut().chain(&mut stack.outputs) {
                 references::rename(value, &names);
             }
         }
@@ -255,3 +277,6 @@ impl<'a> Lowering<'a> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

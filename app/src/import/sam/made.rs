@@ -101,8 +101,8 @@ fn add(pieces: &mut Vec<Piece>, name: &str, value: Option<Tree>) {
     let Some(tree) = value else {
         pieces.push(match name {
             "P" => Piece::Literal("aws".to_string()),
-            "R" => unknown("no file states the region"),
-            "A" => unknown("no file states the account"),
+            "R" => unknown("AWS::Region is known only when it is deployed"),
+            "A" => unknown("AWS::AccountId is known only when it is deployed"),
             _ => unknown("the parameter is not given"),
         });
         return;
