@@ -114,7 +114,9 @@ fn one(
         .into_iter()
         .filter(|name| wanted.iter().any(|permission| permission.as_str() == Some(*name)))
         .collect();
-    let origin = Origin::of(connector);
+    // One that is written into its source is made for that.
+    let made_for = connector.made_for.as_ref().unwrap_or(&connector.id).clone();
+    let origin = Origin { id: made_for, ..Origin::of(connector) };
     let many = matches!(to.value, Value::List(_));
     for (number, to) in to.one_or_many().iter().enumerate() {
         let suffix = if many { format!("Destination{number}") } else { String::new() };
@@ -132,7 +134,7 @@ fn one(
         };
         let ends = (&source, &destination);
         marker(sam, connector, &suffix, &permissions, ends);
-        grant(sam, &origin, &suffix, profile, &permissions, ends);
+        grant(sam, &origin, (&connector.id, &suffix), profile, &permissions, ends);
     }
 }
 
@@ -161,12 +163,12 @@ fn marker(
 fn grant(
     sam: &mut Lowering<'_>,
     origin: &Origin,
-    suffix: &str,
+    (id, suffix): (&str, &str),
     profile: &Profile,
     permissions: &[&str],
     (source, destination): (&End, &End),
 ) {
-    let (id, at) = (&origin.id, origin.at);
+    let at = origin.at;
     let owner = if profile.of_source { source } else { destination };
     let value = |name: &str| match name {
         "S" => source.arn.clone(),

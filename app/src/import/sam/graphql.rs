@@ -34,12 +34,13 @@ pub(super) fn lower(sam: &mut Lowering<'_>, resource: Resource) {
     let auth = given(&properties, "Auth");
     let mut fields = Fields::new(at).rest(&properties, &OF_SAM);
     if let Some(auth) = auth {
-        fields = fields
-            .take(auth, "Type", "AuthenticationType")
-            .take(auth, "LambdaAuthorizer", "LambdaAuthorizerConfig")
-            .take(auth, "OpenIDConnect", "OpenIDConnectConfig")
-            .take(auth, "UserPool", "UserPoolConfig")
-            .take(auth, "Additional", "AdditionalAuthenticationProviders");
+        fields = authentication(fields, auth);
+        let more = given(auth, "Additional").map(Tree::items).unwrap_or_default();
+        let more = more.iter().map(|auth| authentication(Fields::new(At(auth.span)), auth).done());
+        let more: Vec<Tree> = more.collect();
+        if !more.is_empty() {
+            fields = fields.put("AdditionalAuthenticationProviders", at.list(more));
+        }
     }
     sam.keep(resource, "AWS::AppSync::GraphQLApi", fields.done());
     let schema = Fields::new(at)
@@ -71,6 +72,15 @@ pub(super) fn lower(sam: &mut Lowering<'_>, resource: Resource) {
         );
     }
     code(sam, &origin, &properties);
+}
+
+/// One way to say who may call.
+fn authentication(fields: Fields, auth: &Tree) -> Fields {
+    fields
+        .take(auth, "Type", "AuthenticationType")
+        .take(auth, "LambdaAuthorizer", "LambdaAuthorizerConfig")
+        .take(auth, "OpenIDConnect", "OpenIDConnectConfig")
+        .take(auth, "UserPool", "UserPoolConfig")
 }
 
 fn api(origin: &Origin, at: At) -> Tree {

@@ -34,9 +34,11 @@ pub(super) fn permission(
 /// The id of a resource of this template that a property names, of one type.
 fn named<'t>(sam: &mut Lowering<'_>, event: &Event<'t>, key: &str, wanted: &str) -> Option<&'t str> {
     let value = event.needed(sam, key)?;
-    let id = value.reference().filter(|reference| reference.attribute.is_none())?;
-    if sam.own_type(&id.resource) == Some(wanted) {
-        return Some(&id.resource);
+    let id = value.reference().filter(|reference| reference.attribute.is_none());
+    let id = id.map(|reference| reference.resource.as_str());
+    let id = id.filter(|id| sam.own_type(id) == Some(wanted));
+    if id.is_some() || matches!(value.value, Value::Unknown(_)) {
+        return id;
     }
     let message =
         format!("`{key}` of an event of type `{}` must be a `{wanted}` of this template", event.kind);

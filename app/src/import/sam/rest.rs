@@ -49,7 +49,9 @@ pub(super) fn lower(sam: &mut Lowering<'_>, resource: Resource) {
     fields = match stored {
         Some(uri) => fields.put("BodyS3Location", uri.clone()),
         None => {
-            if let Some(routes) = routes.as_mut().filter(|_| own.is_some() && !merges) {
+            // AWS merges into the definition's own `paths`, and where it has none, nothing.
+            let into = own.is_none() || merges && own.is_some_and(|own| given(own, "paths").is_some());
+            if let Some(routes) = routes.as_mut().filter(|_| !into) {
                 routes.keep_to_definition();
             }
             let mut body = routes::body(at, own, routes, true);
