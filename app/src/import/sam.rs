@@ -269,7 +269,7 @@ impl<'a> Lowering<'a> {
     /// Notes what AWS's transform would refuse.
     fn wrong(&mut self, span: Span, message: &str) {
         self.problems.push(Problem {
-            code: "FE3131",
+            code: "FE3141",
             span,
             message: message.to_string(),
             help: "see the resource in the reference of AWS SAM; what it stands for is left out here"
