@@ -1,10 +1,138 @@
 //! The templates of a `cdk.out`.
+//!
+//! The manifest names them, and the assemblies inside of it (a stage's). Nested stacks name their templates
+//! themselves, and stacks refer to one another by exports: both are read like those of any other template.
 
-use super::{Stack, reading::Reading};
-use crate::document::{FileId, Tree};
+use std::collections::BTreeMap;
+
+use super::{Stack, cloudformation, reading::Reading};
+use crate::document::{Entry, FileId, Tree, Value};
+
+/// How deep assemblies may lie in one another.
+const DEPTH_MAX: usize = 8;
+
+/// Assemblies and stacks of one manifest that are read.
+const ARTIFACTS_MAX: usize = 10_000;
+
+/// Where a resource is in the construct tree.
+const PATH: &str = "aws:cdk:path";
+
+/// Whether a tree is a manifest: it has artifacts, each with a type.
+pub(crate) fn is_manifest(tree: &Tree) -> bool {
+    let artifacts = tree.get("artifacts").map(Tree::entries).unwrap_or_default();
+    tree.get("version").is_some() && artifacts.iter().all(|artifact| artifact.value.get("type").is_some())
+}
 
 /// The stacks of a `manifest.json`: those of its templates and of the assemblies in it.
 pub(crate) fn stacks(tree: &Tree, file: FileId, reading: &mut Reading<'_>) -> Vec<Stack> {
-    let _ = (tree, file, reading);
-    Vec::new()
+    let mut left = ARTIFACTS_MAX;
+    assembly(tree, file, reading, DEPTH_MAX, &mut left)
+}
+
+fn assembly(
+    tree: &Tree,
+    file: FileId,
+    reading: &mut Reading<'_>,
+    depth: usize,
+    left: &mut usize,
+) -> Vec<Stack> {
+    let mut stacks = Vec::new();
+    for artifact in tree.get("artifacts").map(Tree::entries).unwrap_or_default() {
+        let of = |keys: &[&str]| artifact.value.at(keys).filter(|tree| tree.as_str().is_some());
+        match of(&["type"]).and_then(Tree::as_str) {
+            Some("aws:cloudformation:stack") => {
+                let Some(path) = of(&["properties", "templateFile"]) else { continue };
+                let Some((template, tree)) = named(path, file, reading, left) else { continue };
+                let mut made = cloudformation::stack(&tree, template, reading);
+                // A template can be synthesized without the paths of its constructs: the manifest has them, too.
+                let paths = paths(&artifact.value, file, reading);
+                for resource in made.iter_mut().take(1).flat_map(|stack| &mut stack.resources) {
+                    let path = paths.get(&resource.id);
+                    let has_one = resource.metadata.as_ref().is_some_and(|tree| tree.get(PATH).is_some());
+                    if let Some(path) = path.filter(|_| !has_one) {
+                        let path = Tree::text(resource.span, path.clone());
+                        let entry = Entry { key: PATH.into(), key_span: resource.span, value: path };
+                        match &mut resource.metadata {
+                            Some(Tree { value: Value::Map(entries), .. }) => entries.push(entry),
+                            other => *other = Some(Tree::map(resource.span, vec![entry])),
+                        }
+                    }
+                }
+                stacks.append(&mut made);
+            }
+            Some("cdk:cloud-assembly") if depth > 0 => {
+                let Some(directory) = of(&["properties", "directoryName"]) else { continue };
+                let path = format!("{}/manifest.json", directory.as_str().unwrap_or(""));
+                let path = Tree::text(directory.span, path);
+                let Some((manifest, tree)) = named(&path, file, reading, left) else { continue };
+                stacks.append(&mut assembly(&tree, manifest, reading, depth - 1, left));
+            }
+            _ => {}
+        }
+    }
+    stacks
+}
+
+/// A file that a manifest names. What is missing becomes a problem.
+fn named(path: &Tree, from: FileId, reading: &mut Reading<'_>, left: &mut usize) -> Option<(FileId, Tree)> {
+    *left = left.checked_sub(1)?;
+    let name = path.as_str()?;
+    let Some(file) = reading.local(from, name) else {
+        let message = format!("there is no file {name}, which the manifest names");
+        let help = "pass the whole folder that `cdk synth` wrote, or write it again";
+        reading.problem("FE3141", path.span, message, help);
+        return None;
+    };
+    let tree = reading.parse(file)?;
+    Some((file, tree))
+}
+
+/// The construct path of each logical id, as the manifest has it.
+fn paths(artifact: &Tree, file: FileId, reading: &mut Reading<'_>) -> BTreeMap<String, String> {
+    let mut paths = of_metadata(artifact.get("metadata"));
+    let elsewhere = artifact.get("additionalMetadataFile").and_then(Tree::as_str);
+    if let Some(file) = elsewhere.and_then(|path| reading.local(file, path))
+        && let Some(tree) = reading.parse(file)
+    {
+        paths.append(&mut of_metadata(Some(&tree)));
+    }
+    paths
+}
+
+fn of_metadata(metadata: Option<&Tree>) -> BTreeMap<String, String> {
+    let entries = metadata.map(Tree::entries).unwrap_or_default();
+    let of_entry = |entry: &Entry| {
+        let is_id = |item: &&Tree| item.get("type").and_then(Tree::as_str) == Some("aws:cdk:logicalId");
+        let id = entry.value.items().iter().find(is_id)?.get("data")?.as_str()?.to_string();
+        Some((id, entry.key.trim_start_matches('/').to_string()))
+    };
+    entries.iter().filter_map(of_entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::{Input, Options, import};
+
+    #[test]
+    fn assemblies_that_name_themselves_end() {
+        let manifest = r#"{"version": "1", "artifacts": {
+            "A": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "."}},
+            "B": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "."}}}}"#;
+        let input = Input { name: "cdk.out/manifest.json".into(), text: manifest.into() };
+        let local = |path: &str| path.ends_with("manifest.json").then(|| manifest.to_string());
+        let imported = import(vec![input], &Options::default(), &local);
+        assert!(imported.problems.is_empty(), "{:?}", imported.problems);
+        assert_eq!(imported.read, 1);
+    }
+
+    #[test]
+    fn what_has_artifacts_of_no_type_is_no_manifest() {
+        let text = r#"{"version": 2, "artifacts": {"a": {"path": "x"}}}"#;
+        let options = Options::default();
+        let mut reading = Reading::new(&options, &|_| None);
+        let file = reading.files.add("manifest.json", text.into());
+        let tree = reading.parse(file).unwrap();
+        assert!(!is_manifest(&tree));
+    }
 }

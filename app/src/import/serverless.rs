@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use super::{Stack, cloudformation, reading::Reading};
 use crate::document::{FileId, Tree, Value};
 use service::{Service, concat, entries_of_all, given};
-use template::{At, push};
+use template::At;
 use variables::Variables;
 
 /// Sections of `resources` that go into the template as they stand.
@@ -55,7 +55,6 @@ fn of_service(
     plugins::machines(&mut service);
     plugins::app_sync(&mut service);
     let sections = resources(&mut service, name);
-    existing_buckets(&mut service);
     let at = At(tree.span);
     let made_for = std::mem::take(&mut service.template.made_for);
     let template = std::mem::take(&mut service.template).into_tree(at, sections);
@@ -118,40 +117,6 @@ fn exports(service: &Service, sections: &mut Tree, name: Option<&str>) {
             let output = at.map([("Value", Some(value.clone())), ("Export", Some(export))]);
             let outputs = Tree::map(at.0, vec![at.entry(format!("{kind}{key}"), output)]);
             template::merge(sections, at.map([("Outputs", Some(outputs))]));
-        }
-    }
-}
-
-/// Tells the notifications of buckets that are there already to their own resources, where these are in the service.
-fn existing_buckets(service: &mut Service) {
-    let by_name: BTreeMap<String, String> = service
-        .template
-        .resources()
-        .filter(|(_, it)| it.get("Type").and_then(Tree::as_str) == Some("AWS::S3::Bucket"))
-        .flat_map(|(id, it)| {
-            let name = it.at(&["Properties", "BucketName"]).and_then(Tree::as_str).map(str::to_string);
-            [Some(format!("Ref {id}")), name].into_iter().flatten().map(move |name| (name, id.to_string()))
-        })
-        .collect();
-    let wanted: Vec<(String, Vec<Tree>)> = service
-        .template
-        .resources()
-        .filter(|(_, it)| it.get("Type").and_then(Tree::as_str) == Some("Custom::S3"))
-        .filter_map(|(_, it)| {
-            let bucket = it.at(&["Properties", "BucketName"])?;
-            let name = match bucket.get("Ref").and_then(Tree::as_str) {
-                Some(id) => format!("Ref {id}"),
-                None => bucket.as_str()?.to_string(),
-            };
-            let all = it.at(&["Properties", "LambdaConfigurations"])?.items().to_vec();
-            Some((by_name.get(&name)?.clone(), all))
-        })
-        .collect();
-    for (id, notifications) in wanted {
-        let Some(bucket) = service.template.resource_mut(&id) else { continue };
-        for notification in notifications {
-            let keys = ["Properties", "NotificationConfiguration", "LambdaConfigurations"];
-            push(bucket, &keys, notification);
         }
     }
 }

@@ -89,11 +89,6 @@ impl Template {
         self.resources.get(*at).map(|entry| &entry.value)
     }
 
-    /// The resources with their logical ids.
-    pub(super) fn resources(&self) -> impl Iterator<Item = (&str, &Tree)> {
-        self.resources.iter().map(|entry| (entry.key.as_str(), &entry.value))
-    }
-
     /// Adds a resource. One with the same id is joined with it: what comes later counts.
     pub(super) fn add(&mut self, at: At, id: &str, of: &str, properties: Tree) {
         let resource = at.map([("Type", Some(at.text(of))), ("Properties", Some(properties))]);

@@ -10,6 +10,7 @@ use crate::{
 pub(super) const ROWS: &[Row] = &[
     Row::of("Custom::*").edges(custom_resource),
     Row::of("AWS::Cognito::UserPool").edges(user_pool),
+    Row::of("Custom::CognitoUserPool").edges(user_pool),
     Row::of("AWS::Logs::SubscriptionFilter").edges(log_subscription),
     Row::of("AWS::IoT::TopicRule").edges(iot_rule),
     Row::of("AWS::SES::ReceiptRule").edges(received_mail),

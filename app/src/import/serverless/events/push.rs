@@ -66,38 +66,32 @@ fn redrive(event: &Event<'_>) -> Option<Tree> {
 pub(super) fn bucket(service: &mut Service, event: &Event<'_>) {
     let at = event.at;
     let Some(name) = event.get_or_self("bucket").cloned() else { return };
-    let rules = event.get("rules").map(|rules| {
-        let rule = |rule: &Tree| {
-            let entry = rule.entries().first()?;
-            let at = At(entry.key_span);
-            Some(at.map([("Name", Some(at.text(&entry.key))), ("Value", Some(entry.value.clone()))]))
-        };
-        let at = At(rules.span);
-        at.list(rules.items().iter().filter_map(rule).collect())
-    });
-    let filter = rules.map(|rules| {
-        let key = at.map([("Rules", Some(rules))]);
-        at.map([("S3Key", Some(key))])
-    });
-    let notification = at.map([
-        ("Event", Some(event.copy("event").unwrap_or(at.text("s3:ObjectCreated:*")))),
-        ("Function", Some(event.target(service))),
-        ("Filter", filter),
-    ]);
+    let kind = event.copy("event").unwrap_or(at.text("s3:ObjectCreated:*"));
     if event.get("existing").and_then(Tree::as_bool) == Some(true) {
-        // The framework sets it on the bucket after the deployment: it is told to the bucket's own resource once
-        // all resources are there.
+        // The framework sets it on the bucket after the deployment, by a custom resource.
         let id = format!("{}CustomS31", normal(event.function));
-        let properties =
-            at.map([("BucketName", Some(name)), ("LambdaConfigurations", Some(at.list(Vec::new())))]);
+        let rules = event.get("rules").map(|rules| {
+            let capitals = rules.items().iter().map(upper).collect();
+            At(rules.span).list(capitals)
+        });
         if !service.template.has(&id) {
+            let target = Some(event.target(service));
+            let properties = at.map([("FunctionName", target), ("BucketName", Some(name))]);
             event.add(service, &id, "Custom::S3", properties);
         }
+        let config = at.map([("Event", Some(kind)), ("Rules", rules)]);
         if let Some(resource) = service.template.resource_mut(&id) {
-            push(resource, &["Properties", "LambdaConfigurations"], notification);
+            push(resource, &["Properties", "BucketConfigs"], config);
         }
         return;
     }
+    let filter = event.get("rules").map(|rules| {
+        let at = At(rules.span);
+        let rules = at.list(rules.items().iter().filter_map(key_rule).collect());
+        at.map([("S3Key", Some(at.map([("Rules", Some(rules))])))])
+    });
+    let notification =
+        at.map([("Event", Some(kind)), ("Function", Some(event.target(service))), ("Filter", filter)]);
     let key = name.as_str().unwrap_or("").to_string();
     let id = format!("S3Bucket{}", letters(&key));
     if !service.template.has(&id) {
@@ -116,6 +110,13 @@ pub(super) fn bucket(service: &mut Service, event: &Event<'_>) {
         let keys = ["Properties", "NotificationConfiguration", "LambdaConfigurations"];
         push(resource, &keys, notification);
     }
+}
+
+/// A rule of a bucket's keys: `prefix: uploads/` in CloudFormation's words.
+fn key_rule(rule: &Tree) -> Option<Tree> {
+    let entry = rule.entries().first()?;
+    let at = At(entry.key_span);
+    Some(at.map([("Name", Some(at.text(&entry.key))), ("Value", Some(entry.value.clone()))]))
 }
 
 /// The expressions of a schedule: one, or a list.
