@@ -3,7 +3,7 @@
 //! The manifest names them, and the assemblies inside of it (a stage's). Nested stacks name their templates
 //! themselves, and stacks refer to one another by exports: both are read like those of any other template.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use super::{Stack, cloudformation, reading::Reading};
 use crate::document::{Entry, FileId, Tree, Value};
@@ -16,12 +16,6 @@ const ARTIFACTS_MAX: usize = 10_000;
 
 /// Where a resource is in the construct tree.
 const PATH: &str = "aws:cdk:path";
-
-/// Whether a tree is a manifest: it has artifacts, each with a type.
-pub(crate) fn is_manifest(tree: &Tree) -> bool {
-    let artifacts = tree.get("artifacts").map(Tree::entries).unwrap_or_default();
-    tree.get("version").is_some() && artifacts.iter().all(|artifact| artifact.value.get("type").is_some())
-}
 
 /// The stacks of a `manifest.json`: those of its templates and of the assemblies in it.
 pub(crate) fn stacks(tree: &Tree, file: FileId, reading: &mut Reading<'_>) -> Vec<Stack> {
@@ -74,17 +68,14 @@ fn assembly(
 }
 
 /// A file that a manifest names. What is missing becomes a problem.
-fn named(path: &Tree, from: FileId, reading: &mut Reading<'_>, left: &mut usize) -> Option<(FileId, Tree)> {
+fn named(
+    path: &Tree,
+    from: FileId,
+    reading: &mut Reading<'_>,
+    left: &mut usize,
+) -> Option<(FileId, Rc<Tree>)> {
     *left = left.checked_sub(1)?;
-    let name = path.as_str()?;
-    let Some(file) = reading.local(from, name) else {
-        let message = format!("there is no file {name}, which the manifest names");
-        let help = "pass the whole folder that `cdk synth` wrote, or write it again";
-        reading.problem("FE3141", path.span, message, help);
-        return None;
-    };
-    let tree = reading.parse(file)?;
-    Some((file, tree))
+    reading.local_file_tree(from, path.as_str()?, path.span)
 }
 
 /// The construct path of each logical id, as the manifest has it.
@@ -92,7 +83,7 @@ fn paths(artifact: &Tree, file: FileId, reading: &mut Reading<'_>) -> BTreeMap<S
     let mut paths = of_metadata(artifact.get("metadata"));
     let elsewhere = artifact.get("additionalMetadataFile").and_then(Tree::as_str);
     if let Some(file) = elsewhere.and_then(|path| reading.local(file, path))
-        && let Some(tree) = reading.parse(file)
+        && let Some(tree) = reading.tree(file)
     {
         paths.append(&mut of_metadata(Some(&tree)));
     }
@@ -111,7 +102,6 @@ fn of_metadata(metadata: Option<&Tree>) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::import::{Input, Options, import};
 
     #[test]
@@ -124,15 +114,5 @@ mod tests {
         let imported = import(vec![input], &Options::default(), &local);
         assert!(imported.problems.is_empty(), "{:?}", imported.problems);
         assert_eq!(imported.read, 1);
-    }
-
-    #[test]
-    fn what_has_artifacts_of_no_type_is_no_manifest() {
-        let text = r#"{"version": 2, "artifacts": {"a": {"path": "x"}}}"#;
-        let options = Options::default();
-        let mut reading = Reading::new(&options, &|_| None);
-        let file = reading.files.add("manifest.json", text.into());
-        let tree = reading.parse(file).unwrap();
-        assert!(!is_manifest(&tree));
     }
 }

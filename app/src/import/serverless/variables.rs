@@ -326,20 +326,14 @@ impl<'t, 'a, 'r> Variables<'t, 'a, 'r> {
         if let Some(known) = self.files.get(path) {
             return known.clone();
         }
-        let file = self.reading.local(self.file, path);
-        let known = [".yml", ".yaml", ".json", ".toml"].iter().any(|ending| path.ends_with(ending));
-        let tree = match file {
-            Some(file) if known => self.reading.parse(file),
+        let is_tree = [".yml", ".yaml", ".json", ".toml"].iter().any(|ending| path.ends_with(ending));
+        let tree = if is_tree {
+            self.reading.local_file_tree(self.file, path, span).map(|(_, tree)| tree)
+        } else {
             // Any other file is a text.
-            Some(file) => Some(Tree::text(span, self.reading.files.text(file))),
-            None => {
-                let message = format!("there is no file {path}, which this service names");
-                let help = "pass the folder that has it; what depends on it is not known";
-                self.reading.problem("FE3110", span, message, help);
-                None
-            }
+            let file = self.reading.local(self.file, path);
+            file.map(|file| Rc::new(Tree::text(span, self.reading.files.text(file))))
         };
-        let tree = tree.map(Rc::new);
         self.files.insert(path.to_string(), tree.clone());
         tree
     }

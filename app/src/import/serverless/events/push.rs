@@ -40,6 +40,9 @@ pub(super) fn topic(service: &mut Service, event: &Event<'_>) {
             at.reference(&id)
         }
     };
+    if let Some(redrive) = redrive(event) {
+        dead_letter_policy(service, event, &name, &redrive, &topic);
+    }
     let properties = at.map([
         ("TopicArn", Some(topic)),
         ("Protocol", Some(at.text("lambda"))),
@@ -60,6 +63,29 @@ fn redrive(event: &Event<'_>) -> Option<Tree> {
         (None, None) => policy.get("deadLetterTargetArn")?.clone(),
     };
     Some(at.map([("deadLetterTargetArn", Some(target))]))
+}
+
+/// The policy by which the framework lets a topic send to the queue of a subscription's dead letters.
+fn dead_letter_policy(service: &mut Service, event: &Event<'_>, name: &str, redrive: &Tree, topic: &Tree) {
+    let Some(arn) = redrive.get("deadLetterTargetArn") else { return };
+    let own = event.own.at(&["redrivePolicy", "deadLetterTargetRef"]).and_then(Tree::as_str);
+    let at = At(redrive.span);
+    let queue = match own {
+        Some(id) => at.reference(id),
+        None => arn.clone(),
+    };
+    let source = Tree::map(at.0, vec![at.entry("aws:SourceArn", topic.clone())]);
+    let statement = at.map([
+        ("Effect", Some(at.text("Allow"))),
+        ("Principal", Some(at.map([("Service", Some(at.text("sns.amazonaws.com")))]))),
+        ("Action", Some(at.text("sqs:SendMessage"))),
+        ("Resource", Some(arn.clone())),
+        ("Condition", Some(at.map([("ArnEquals", Some(source))]))),
+    ]);
+    let document = at.map([("Statement", Some(at.list(vec![statement])))]);
+    let properties = at.map([("PolicyDocument", Some(document)), ("Queues", Some(at.list(vec![queue])))]);
+    let id = format!("{}To{}DLQPolicy", letters(name), normal(event.function));
+    event.add(service, &id, "AWS::SQS::QueuePolicy", properties);
 }
 
 /// A bucket: one that the framework makes, or one that is there.
