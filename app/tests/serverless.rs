@@ -46,13 +46,112 @@ fn graphs() {
     });
 }
 
-/// For comparisons with what the framework itself makes: types by logical id.
 #[test]
-#[ignore]
-fn dump() {
-    let path = std::env::var("DUMP").unwrap();
-    let input = Input { name: "serverless.yml".into(), text: fs::read_to_string(&path).unwrap() };
-    let dir = Path::new(&path).parent().unwrap();
-    let imported = import(vec![input], &Options::default(), &|name| fs::read_to_string(dir.join(name)).ok());
-    println!("{}", shown(&imported));
+fn sections_of_another_type_than_they_should_have_end_no_reading() {
+    let odd = [
+        "5",
+        "text",
+        "[]",
+        "[[]]",
+        "{}",
+        "null",
+        "true",
+        "[null, 5, {a: }]",
+        "${self:}",
+        "{a: ${self:functions}}",
+    ];
+    let places = [
+        "service: @",
+        "provider: @",
+        "custom: @",
+        "functions: @",
+        "functions: {f: @}",
+        "functions: {f: {handler: h, events: @}}",
+        "functions: {f: {handler: h, events: [@]}}",
+        "functions: {f: {handler: h, events: [{sqs: @}, {http: @}, {s3: @}, {sns: @}, {stream: @}, {schedule: @}]}}",
+        "functions: {f: {handler: h, events: [{eventBridge: @}, {alb: @}, {iot: @}, {httpApi: @}, {websocket: @}]}}",
+        "functions: {f: {handler: h, vpc: @, environment: @, destinations: @, onError: @, url: @, role: @}}",
+        "resources: @",
+        "resources: {Resources: @, Outputs: @, extensions: @, Conditions: @}",
+        "plugins: @",
+        "constructs: {q: {type: queue, worker: @}, w: {type: webhook, path: @}, d: @}",
+        "stepFunctions: {stateMachines: {m: {definition: @, events: @}, n: @}}",
+        "appSync: @",
+        "provider: {name: aws, iam: @, httpApi: @, apiGateway: @, logs: @, stage: @, region: @, s3: @}",
+        "params: @",
+    ];
+    for place in places {
+        for value in odd {
+            let text = format!("{}\nservice: s\nprovider: {{name: aws}}\n", place.replace('@', value));
+            let other =
+                format!("{}\nfunctions: {{g: {{handler: h}}}}\nprovider: {{}}\n", place.replace('@', value));
+            for text in [text, other] {
+                let imported = of_text(&text);
+                assert!(imported.read <= 1, "{text}");
+            }
+        }
+    }
+}
+
+/// A service with a section of variables and one function whose timeout asks for the first.
+fn with_custom(custom: &str) -> String {
+    let function = "functions: {f: {handler: h, timeout: '${self:custom.a0}'}}";
+    format!("service: s\nprovider: {{name: aws, runtime: nodejs22.x}}\n{function}\ncustom:\n{custom}")
+}
+
+#[test]
+fn variables_that_multiply_or_go_round_become_unknown() {
+    let doubling: String =
+        (0..60).map(|n| format!("  a{n}: '${{self:custom.a{0}}}${{self:custom.a{0}}}'\n", n + 1)).collect();
+    let lists: String = (0..60)
+        .map(|n| format!("  a{n}: ['${{self:custom.a{0}}}', '${{self:custom.a{0}}}']\n", n + 1))
+        .collect();
+    let round: String = (0..50)
+        .map(|n| {
+            format!("  a{n}: '${{self:custom.a{0}}}${{self:custom.a{1}}}'\n", (n + 1) % 50, (n + 7) % 50)
+        })
+        .collect();
+    let nested = format!("  a0: '{}x{}'\n", "${self:custom.".repeat(5_000), "}".repeat(5_000));
+    let itself = "  a0: ${self:}\n".to_string();
+    let chain: String = (0..5_000).map(|n| format!("  a{n}: '${{self:custom.a{}}}'\n", n + 1)).collect();
+    for custom in [
+        format!("{doubling}  a60: xxxxxxxxxxxxxxxx\n"),
+        format!("{lists}  a60: xxxxxxxxxxxxxxxx\n"),
+        round,
+        nested,
+        itself,
+        format!("{chain}  a5000: 5\n"),
+    ] {
+        let imported = of_text(&with_custom(&custom));
+        let shown = imported.design.to_string();
+        assert!(shown.contains("timeout s ?"), "{}", &shown[..shown.len().min(300)]);
+    }
+}
+
+#[test]
+fn four_times_the_functions_take_about_four_times_as_long() {
+    let service = |functions: usize| {
+        let functions: String = (0..functions)
+            .map(|n| {
+                let events = format!(
+                    "[{{http: 'GET a/b{n}'}}, {{sqs: {{arn: !GetAtt Q{n}.Arn}}}}, {{schedule: rate(1 hour)}}]"
+                );
+                format!("  f{n}: {{handler: h, timeout: '${{self:custom.t}}', events: {events}}}\n")
+            })
+            .collect();
+        format!("service: s\nprovider: {{name: aws}}\ncustom: {{t: 5}}\nfunctions:\n{functions}")
+    };
+    let timed = |functions: usize| {
+        let text = service(functions);
+        // The shorter of two: other work on the machine is not what is measured.
+        let once = || {
+            let begin = std::time::Instant::now();
+            assert_eq!(of_text(&text).design.functions().count(), functions);
+            begin.elapsed()
+        };
+        once().min(once())
+    };
+    let (few, many) = (timed(500), timed(2_000));
+    // Four to five times on a quiet machine; sixteen times would be quadratic.
+    assert!(many < few * 11, "500: {few:?}, 2,000: {many:?}");
 }

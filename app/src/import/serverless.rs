@@ -108,15 +108,17 @@ fn exports(service: &Service, sections: &mut Tree, name: Option<&str>) {
         let id = service::lambda(&function.key);
         outputs.push((format!("{id}QualifiedArn"), at.attribute(&id, "Arn")));
     }
+    let mut exported = Vec::new();
     for (key, value) in outputs {
         let by_stack = concat(at, &[&at.text("cf:"), &stack, &at.text(format!(".{key}"))]);
         let by_service = name.map(|name| at.text(format!("compose:{name}.{key}")));
-        for (kind, exported) in [("Cf", Some(by_stack)), ("Compose", by_service)] {
-            let Some(exported) = exported.filter(|name| name.as_str().is_some()) else { continue };
-            let export = at.map([("Name", Some(exported))]);
+        for (kind, name) in [("Cf", Some(by_stack)), ("Compose", by_service)] {
+            let Some(name) = name.filter(|name| name.as_str().is_some()) else { continue };
+            let export = at.map([("Name", Some(name))]);
             let output = at.map([("Value", Some(value.clone())), ("Export", Some(export))]);
-            let outputs = Tree::map(at.0, vec![at.entry(format!("{kind}{key}"), output)]);
-            template::merge(sections, at.map([("Outputs", Some(outputs))]));
+            exported.push(at.entry(format!("{kind}{key}"), output));
         }
     }
+    let outputs = at.map([("Outputs", Some(Tree::map(at.0, exported)))]);
+    template::merge(sections, outputs);
 }
