@@ -132,3 +132,30 @@ fn twelve_thousand_resources_take_no_time_to_speak_of() {
     // A quadratic step would take minutes; a debug build on a busy machine takes a few seconds.
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
+
+/// Lines left out or replaced: whatever a template says, it is read.
+#[test]
+fn no_damage_to_a_template_is_too_much() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sam");
+    let mut read_at_all = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "yaml") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for at in 0..lines.len() {
+            for instead in [None, Some("[]"), Some("{}"), Some("!Ref AWS::StackName"), Some("-1")] {
+                let mut lines = lines.clone();
+                let line = match (instead, lines[at].split_once(':')) {
+                    (Some(value), Some((key, _))) => format!("{key}: {value}"),
+                    _ => String::new(),
+                };
+                lines[at] = &line;
+                read_at_all += usize::from(read("t.yaml", &lines.join("\n")).1.is_some());
+            }
+        }
+    }
+    assert!(read_at_all > 500, "{read_at_all}");
+}
