@@ -157,6 +157,8 @@ struct Wire<'s> {
     /// What the states of machines call, until it is drawn.
     calls: BTreeMap<At, Vec<Call>>,
     networks: Networks,
+    /// Variables of stages, by API, as a map of `stageVariables.NAME`.
+    stage_variables: BTreeMap<At, Tree>,
     /// How many statements of policies were handed to queues.
     statements: usize,
     /// Stacks with a queue's policy of which the queue is not known.
@@ -178,6 +180,7 @@ impl<'s> Wire<'s> {
             outside: BTreeMap::new(),
             calls: BTreeMap::new(),
             networks: Networks::default(),
+            stage_variables: BTreeMap::new(),
             statements: 0,
             open_policies: BTreeSet::new(),
             aliased: BTreeSet::new(),

@@ -8,10 +8,10 @@ mod integration;
 mod openapi;
 mod other;
 
-use super::{Row, Wire, index::At, read};
+use super::{Row, Wire, index::At, pattern::Pattern, read};
 use crate::{
     design::{Api, ApiKind, Kind, Mode, NodeId, Setting, Via},
-    document::{Tree, Value},
+    document::{Entry, Tree, Value},
 };
 use integration::Route;
 
@@ -20,17 +20,20 @@ pub(super) const ROWS: &[Row] = &[
     Row::of("AWS::ApiGateway::RestApi").node(rest_api).edges(document),
     Row::of("AWS::ApiGateway::Method").edges(method),
     Row::of("AWS::ApiGateway::Authorizer").edges(authorizer),
-    Row::of("AWS::ApiGateway::Stage").edges(rest_stage),
-    Row::of("AWS::ApiGateway::Deployment").edges(deployment),
+    Row::of("AWS::ApiGateway::Stage").node(stage_variables).edges(rest_stage),
+    Row::of("AWS::ApiGateway::Deployment").node(deployment_variables).edges(deployment),
     Row::of("AWS::ApiGateway::UsagePlan").edges(usage_plan),
     Row::of("AWS::ApiGatewayV2::Api").node(api).edges(http_api),
     Row::of("AWS::ApiGatewayV2::Route").edges(route),
     Row::of("AWS::ApiGatewayV2::Authorizer").edges(authorizer),
-    Row::of("AWS::ApiGatewayV2::Stage").edges(stage),
+    Row::of("AWS::ApiGatewayV2::Stage").node(stage_variables).edges(stage),
 ];
 
 /// What entrances other than API Gateway's are.
 pub(super) const OTHER_ROWS: &[Row] = other::ROWS;
+
+/// How many variables of an API's stages are kept.
+const VARIABLES_MAX: usize = 100;
 
 /// How many resources may lie in one another on the way from an API's root to a method.
 const RESOURCES_DEEP_MAX: usize = 64;
@@ -63,6 +66,60 @@ fn api(wire: &mut Wire<'_>, at: At) {
 /// The API that a property names: a node of these files.
 fn api_named(wire: &Wire<'_>, at: At, key: &str) -> Option<NodeId> {
     api_at(wire, at, wire.property(at, key)?)
+}
+
+fn named(wire: &Wire<'_>, at: At, key: &str) -> Option<At> {
+    wire.referenced(at.stack(), wire.property(at, key)?.reference()?)
+}
+
+/// The API that a property names; one that is not among the files is an entrance of which nothing is known.
+fn api_or_outside(wire: &mut Wire<'_>, at: At, key: &str, kind: ApiKind) -> Option<NodeId> {
+    let name = wire.property(at, key)?;
+    if let Some(node) = api_at(wire, at, name) {
+        return Some(node);
+    }
+    wire.unresolved(at, name.span, "the API that this belongs to is not among the files".into());
+    let shown = match Pattern::of(name).filter(|_| !matches!(name.value, Value::Unknown(_))) {
+        Some(pattern) => pattern.shown(&pattern.text),
+        None => format!("the API of {}", wire.origin(at)),
+    };
+    let node = wire.outside("execute-api", &shown, "an API".into(), name.span);
+    let unknown = Setting::Unknown { why: "the API is not among the files".into(), span: name.span };
+    wire.design.node_mut(node).kind = Kind::Api(Api { endpoint: unknown, ..entrance(kind) });
+    Some(node)
+}
+
+/// What a stage's variables are, for the routes that name them: those that another stage has otherwise are not
+/// known.
+fn stage_variables(wire: &mut Wire<'_>, at: At) {
+    let key = if wire.property(at, "RestApiId").is_some() { "RestApiId" } else { "ApiId" };
+    let variables = wire.property(at, "Variables").or_else(|| wire.property(at, "StageVariables"));
+    variables_of(wire, at, key, variables);
+}
+
+fn deployment_variables(wire: &mut Wire<'_>, at: At) {
+    let variables = wire.resource(at).properties.at(&["StageDescription", "Variables"]);
+    variables_of(wire, at, "RestApiId", variables);
+}
+
+fn variables_of(wire: &mut Wire<'_>, at: At, key: &str, variables: Option<&Tree>) {
+    let (Some(api), Some(variables)) = (named(wire, at, key), variables) else { return };
+    let known = wire.stage_variables.entry(api).or_insert_with(|| Tree::map(variables.span, Vec::new()));
+    let Value::Map(known) = &mut known.value else { return };
+    for variable in variables.entries() {
+        let key = format!("stageVariables.{}", variable.key);
+        let found = known.iter().position(|entry| entry.key == key);
+        let is_full = known.len() >= VARIABLES_MAX;
+        match found.and_then(|index| known.get_mut(index)) {
+            Some(entry) if entry.value.value == variable.value.value => {}
+            Some(entry) => {
+                entry.value = Tree::unknown(variable.key_span, "stages have it with different values");
+            }
+            // Few stages have many variables; what a hostile file adds beyond is not looked at.
+            None if is_full => break,
+            None => known.push(Entry { key, key_span: variable.key_span, value: variable.value.clone() }),
+        }
+    }
 }
 
 fn api_at(wire: &Wire<'_>, at: At, name: &Tree) -> Option<NodeId> {
@@ -98,15 +155,13 @@ fn http_api(wire: &mut Wire<'_>, at: At) {
     // Quick create: one route to one target.
     let (Some(node), Some(target)) = (wire.node(at, None), wire.property(at, "Target")) else { return };
     let key = wire.property(at, "RouteKey").and_then(Tree::as_str).unwrap_or("$default");
-    let route = Route { uri: Some(target), ..Route::to_key(key, target.span) };
+    let route = Route { uri: Some(target), of: Some(at), ..Route::to_key(key, target.span) };
     integration::connect(wire, at, node, &route);
 }
 
 /// A method of a REST API.
 fn method(wire: &mut Wire<'_>, at: At) {
-    let Some(node) = api_named(wire, at, "RestApiId") else {
-        return missing_api(wire, at, "RestApiId");
-    };
+    let Some(node) = api_or_outside(wire, at, "RestApiId", ApiKind::Rest) else { return };
     let Some(written) = wire.property(at, "Integration") else { return };
     let path = resource_path(wire, at);
     let method = wire.property(at, "HttpMethod").and_then(Tree::as_str).unwrap_or("ANY");
@@ -120,14 +175,10 @@ fn method(wire: &mut Wire<'_>, at: At) {
         parameters: written.get("RequestParameters"),
         templates: written.get("RequestTemplates"),
         private: written.get("ConnectionType").and_then(Tree::as_str) == Some("VPC_LINK"),
+        of: named(wire, at, "RestApiId"),
         span: written.span,
     };
     integration::connect(wire, at, node, &route);
-}
-
-fn missing_api(wire: &mut Wire<'_>, at: At, key: &str) {
-    let span = wire.property(at, key).map_or(wire.resource(at).span, |tree| tree.span);
-    wire.unresolved(at, span, "the API that this belongs to is not among the files".into());
 }
 
 /// A method's path, from the resources that it lies in.
@@ -153,9 +204,9 @@ fn authorizer(wire: &mut Wire<'_>, at: At) {
     let Some(uri) = wire.property(at, "AuthorizerUri").filter(|tree| tree.value != Value::Null) else {
         return;
     };
-    match api_named(wire, at, key) {
-        Some(node) => wire.wired_to(at, node, uri, "lambda", &(Mode::Sync, Via::Authorizer)),
-        None => missing_api(wire, at, key),
+    let kind = if key == "ApiId" { ApiKind::Http } else { ApiKind::Rest };
+    if let Some(node) = api_or_outside(wire, at, key, kind) {
+        wire.wired_to(at, node, uri, "lambda", &(Mode::Sync, Via::Authorizer));
     }
 }
 
@@ -215,9 +266,10 @@ fn stage(wire: &mut Wire<'_>, at: At) {
 
 /// A route of an HTTP or WebSocket API.
 fn route(wire: &mut Wire<'_>, at: At) {
-    let Some(node) = api_named(wire, at, "ApiId") else {
-        return missing_api(wire, at, "ApiId");
-    };
+    let key = wire.property(at, "RouteKey").and_then(Tree::as_str).unwrap_or_default();
+    // HTTP methods and paths, or `$default`; WebSocket APIs have names.
+    let kind = if key.contains('/') { ApiKind::Http } else { ApiKind::WebSocket };
+    let Some(node) = api_or_outside(wire, at, "ApiId", kind) else { return };
     let Some(target) = wire.property(at, "Target").filter(|tree| tree.value != Value::Null) else { return };
     // `integrations/ID`, put together or joined.
     let integration = match target.references().as_slice() {
@@ -229,7 +281,6 @@ fn route(wire: &mut Wire<'_>, at: At) {
         let what = "where this route leads is not known: its integration is not among the files";
         return wire.unresolved(at, target.span, what.into());
     };
-    let key = wire.property(at, "RouteKey").and_then(Tree::as_str).unwrap_or_default();
     let written = &wire.resource(integration).properties;
     let route = Route {
         kind: written.get("IntegrationType").and_then(Tree::as_str).unwrap_or_default(),
@@ -239,6 +290,7 @@ fn route(wire: &mut Wire<'_>, at: At) {
         parameters: written.get("RequestParameters"),
         templates: written.get("RequestTemplates"),
         private: written.get("ConnectionType").and_then(Tree::as_str) == Some("VPC_LINK"),
+        of: named(wire, at, "ApiId"),
         ..Route::to_key(key, wire.resource(at).span)
     };
     integration::connect(wire, at, node, &route);

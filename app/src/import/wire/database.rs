@@ -248,12 +248,20 @@ fn uses(wire: &mut Wire<'_>, (at, node): (At, NodeId), databases: &BTreeMap<Node
             }
         }
     }
-    let outgoing = wire.design.outgoing(node).filter(|(_, edge)| edge.evidence == Evidence::Named);
-    let read = outgoing.filter_map(|(_, edge)| match &edge.via {
-        Via::Access(access) => Some((edge.to, (access.variable.clone()?, edge.span))),
-        _ => None,
-    });
-    let read: BTreeMap<NodeId, (String, Span)> = read.collect();
+    let mut read: BTreeMap<NodeId, (String, Span)> = BTreeMap::new();
+    let mut granted: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
+    for (_, edge) in wire.design.outgoing(node) {
+        match &edge.via {
+            Via::Access(Access { variable: Some(name), .. }) if edge.evidence == Evidence::Named => {
+                read.insert(edge.to, (name.clone(), edge.span));
+            }
+            // A variable that holds more than the address is no name to the grants.
+            Via::Access(access) if edge.evidence == Evidence::Granted => {
+                granted.insert(edge.to, access.actions.clone());
+            }
+            _ => {}
+        }
+    }
     let own = groups(wire, at);
     let by_secret = read.iter().flat_map(|(secret, by)| {
         let behind = doors.secrets.get(secret).into_iter().flatten();
@@ -265,7 +273,7 @@ fn uses(wire: &mut Wire<'_>, (at, node): (At, NodeId), databases: &BTreeMap<Node
         let theirs = databases.get(to).map(|at| groups(wire, *at)).unwrap_or_default();
         let let_in = theirs.iter().any(|to| own.iter().any(|from| doors.groups.contains(&(*to, *from))));
         let behind = wire.design.outgoing(*to).any(|(_, edge)| by_secret.contains_key(&edge.to));
-        let is_in = let_in || behind || by_secret.contains_key(to);
+        let is_in = let_in || behind || by_secret.contains_key(to) || granted.contains_key(to);
         edges.push((*to, by.clone(), if is_in { Evidence::Named } else { Evidence::Granted }));
     }
     if named.is_empty() {
@@ -277,7 +285,8 @@ fn uses(wire: &mut Wire<'_>, (at, node): (At, NodeId), databases: &BTreeMap<Node
         if read.contains_key(&to) {
             continue;
         }
-        let access = Access { variable: Some(variable), ..Access::default() };
+        let actions = granted.get(&to).cloned().unwrap_or_default();
+        let access = Access { variable: Some(variable), actions, ..Access::default() };
         wire.design.connect(Edge {
             from: node,
             to,

@@ -4,6 +4,7 @@ use super::super::{Reached, Wire, index::At, pattern::Pattern, read};
 use crate::{
     design::{Integration, Mode, NodeId, Via},
     document::{Span, Tree, Value},
+    import::machine::text::Substitutions,
 };
 
 /// A route, as it is written.
@@ -21,6 +22,8 @@ pub(super) struct Route<'t> {
     pub templates: Option<&'t Tree>,
     /// Through a VPC link.
     pub private: bool,
+    /// The API's resource, whose stages have variables.
+    pub of: Option<At>,
     pub span: Span,
 }
 
@@ -38,6 +41,7 @@ impl Route<'_> {
             parameters: None,
             templates: None,
             private: false,
+            of: None,
             span,
         }
     }
@@ -61,6 +65,9 @@ pub(super) fn connect(wire: &mut Wire<'_>, at: At, api: NodeId, route: &Route<'_
         return first_class(wire, at, api, route, subtype);
     }
     let Some(uri) = route.uri.filter(|tree| tree.value != Value::Null) else { return };
+    let with_variables = staged(wire, route, uri);
+    let route = &Route { uri: with_variables.as_ref().or(Some(uri)), ..route.clone() };
+    let uri = with_variables.as_ref().unwrap_or(uri);
     let Some(pattern) = Pattern::of(uri) else {
         let what = format!("where {} {} leads is not known: its URI is no text", route.method, route.path);
         return wire.unresolved(at, uri.span, what);
@@ -87,6 +94,14 @@ pub(super) fn connect(wire: &mut Wire<'_>, at: At, api: NodeId, route: &Route<'_
             }
         }
     }
+}
+
+/// A URI with the variables of the API's stages in it, where all stages have the same for each.
+fn staged(wire: &Wire<'_>, route: &Route<'_>, uri: &Tree) -> Option<Tree> {
+    let variables = wire.stage_variables.get(&route.of?)?;
+    let mut uri = uri.clone();
+    Substitutions::new(Some(variables)).apply(&mut uri);
+    Some(uri)
 }
 
 /// `arn:aws:apigateway:REGION:sqs:path/…` or `…:sns:action/Publish`: the service, and the action where it is named.
@@ -246,7 +261,11 @@ fn by_key(wire: &mut Wire<'_>, at: At, route: &Route<'_>, service: &str) -> Vec<
         "states" => &["stateMachineArn"],
         "events" => &["EventBusName"],
         "kinesis" => &["StreamName"],
-        "sqs" => return route.uri.map(|uri| wire.reach(at, uri, "sqs")).unwrap_or_default(),
+        "sqs" | "s3" => {
+            // What stands in braces is the caller's: `s3:path/{bucket}/{key}`.
+            let named = |uri: &&Tree| Pattern::of(uri).is_some_and(|uri| !uri.text.contains(":path/{"));
+            return route.uri.filter(named).map(|uri| wire.reach(at, uri, service)).unwrap_or_default();
+        }
         _ => return Vec::new(),
     };
     let mut found = Vec::new();

@@ -41,6 +41,7 @@ pub(super) fn routes(wire: &mut Wire<'_>, at: At, api: NodeId, body: &Tree) {
                 parameters: get(written, "requestParameters"),
                 templates: get(written, "requestTemplates"),
                 private: text(written, "connectionType") == "VPC_LINK",
+                of: Some(at),
                 span: method.key_span,
             };
             integration::connect(wire, at, api, &route);
