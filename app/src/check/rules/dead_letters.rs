@@ -125,7 +125,12 @@ fn lost_events(look: &Look<'_>, (id, node): (NodeId, &Node), function: &Function
     };
     let message = format!("an event from {froms} with which {name} fails {tries} is gone: nothing keeps it");
     let help = format!("give {name} an OnFailure destination or a dead-letter queue, and watch that");
-    let limit = look.limit(Limit::LambdaAsyncRetriesDefault, format!("retries of {name}"));
+    let limit = match function.async_retries_max.stated() {
+        Some(stated) => {
+            Some(Quantity::stated(format!("retries of {name}"), words::whole(*stated), "attempts"))
+        }
+        None => look.limit(Limit::LambdaAsyncRetriesDefault, format!("retries of {name}")),
+    };
     let draft = Draft::new(id, node.span, message, help)
         .rests_on([edge_id])
         .path(look.hop_pair(edge, "", format!("{tries}, then gone")))
@@ -156,10 +161,11 @@ fn poison(look: &Look<'_>, (id, node): (NodeId, &Node), queue: &Queue) -> Option
         return None;
     }
     let (name, reader) = (&node.name, &reader.name);
-    let kept = words::seconds(words::whole(look.retention_s(queue)?));
+    let (kept_s, hidden_s) = (look.retention_s(queue)?, look.visibility_s(queue)?);
+    let [kept, hidden] = [kept_s, hidden_s].map(|time| words::seconds(words::whole(time)));
     let behind = if queue.fifo { ", and its whole group waits behind it" } else { "" };
     let message = format!(
-        "a message of {name} that {reader} can't handle comes back again and again until it is deleted after \
+        "a message of {name} that {reader} can't handle comes back every {hidden}, until it is deleted after \
          {kept}{behind}"
     );
     let help = format!("give {name} a RedrivePolicy with a dead-letter queue and maxReceiveCount 5");
@@ -173,8 +179,10 @@ fn poison(look: &Look<'_>, (id, node): (NodeId, &Node), queue: &Queue) -> Option
         .rests_on([edge_id])
         .path(look.hop_pair(edge, "no dead letters", ""))
         .related(edge.span, "what reads it");
+    let times = words::whole(kept_s.checked_div(hidden_s).unwrap_or(kept_s));
+    let times = Quantity::stated("deliveries of one message at most", times, "attempts");
     match limit {
-        Some(limit) => Some(draft.meets(limit, Quantity::stated("deliveries", f64::INFINITY, "attempts"))),
+        Some(limit) => Some(draft.meets(limit, times)),
         None => Some(draft),
     }
 }

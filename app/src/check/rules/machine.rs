@@ -146,7 +146,7 @@ fn too_long(look: &Look<'_>, (id, machine): (NodeId, &Machine), most_s: i64, fou
     let task = tasks.max_by_key(|(_, _, runs_s)| *runs_s);
     let (what, takes_s, span) = match &task {
         _ if machine.waits_s > most_s => {
-            ("the waits on one way through it".to_string(), machine.waits_s, node.span)
+            ("the waits on one way through it together".to_string(), machine.waits_s, node.span)
         }
         Some((_, edge, runs_s)) => {
             (format!("the timeout of {}", look.design.node(edge.to).name), *runs_s, edge.span)
@@ -154,7 +154,7 @@ fn too_long(look: &Look<'_>, (id, machine): (NodeId, &Machine), most_s: i64, fou
         None => return,
     };
     let takes = words::seconds(words::whole(takes_s));
-    let message = format!("{name} is stopped after {most}, and {what} is {takes}");
+    let message = format!("{name} is stopped after {most}, less than {what}: {takes}");
     let help = format!("make {name} STANDARD, or keep each way through it below {most}");
     let Some(limit) = look.limit(Limit::MachineExpressTimeoutMax, "the longest Express execution") else {
         return;

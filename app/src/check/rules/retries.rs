@@ -27,15 +27,16 @@ impl Rule for Retries {
     }
 
     fn check(&self, look: &Look<'_>, found: &mut Found<'_>) {
-        outlived(look, found);
-        storms(look, found);
+        let outlived = outlived(look, found);
+        storms(look, &outlived, found);
     }
 }
 
-/// Queues that delete a message before they have tried it as often as they should.
-fn outlived(look: &Look<'_>, found: &mut Found<'_>) {
+/// Queues that delete a message before they have tried it as often as they should; sorted.
+fn outlived(look: &Look<'_>, found: &mut Found<'_>) -> Vec<NodeId> {
+    let mut outlived = Vec::new();
     if !look.is_aws() {
-        return;
+        return outlived;
     }
     for (id, node, queue) in look.design.queues() {
         let reads = |edge: &Edge| matches!(edge.via, Via::EventSource(_) | Via::PipeSource(_));
@@ -67,7 +68,9 @@ fn outlived(look: &Look<'_>, found: &mut Found<'_>) {
             Quantity::stated("the time of all attempts", words::whole(takes_s), "s"),
         );
         found.add(draft);
+        outlived.push(id);
     }
+    outlived
 }
 
 /// A hop that tries again what failed behind it: how often at most, and in words.
@@ -133,7 +136,7 @@ fn fails_back(look: &Look<'_>, edge: &Edge) -> bool {
 }
 
 /// Ways on which the attempts of all hops multiply to many.
-fn storms(look: &Look<'_>, found: &mut Found<'_>) {
+fn storms(look: &Look<'_>, outlived: &[NodeId], found: &mut Found<'_>) {
     let mut budget = paths::Budget::of(look.design);
     for (id, node) in look.design.nodes() {
         // Ways begin at what tries again and nobody waits for.
@@ -142,7 +145,7 @@ fn storms(look: &Look<'_>, found: &mut Found<'_>) {
             Kind::Machine(machine) => is_started(look, id, machine),
             _ => false,
         };
-        if !begins {
+        if !begins || outlived.binary_search(&id).is_ok() {
             continue;
         }
         let follow =

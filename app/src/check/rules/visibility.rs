@@ -140,7 +140,10 @@ impl Rule for BelowSixTimes {
             let help =
                 format!("set VisibilityTimeout of {queue} to {advised}: six times the function's timeout");
             let span = feed.queue.visibility_s.span().unwrap_or(feed.queue_node.span);
-            let limit = look.limit(Limit::EventSourceVisibilityFactor, "times the function's timeout");
+            let limit = look.limit(
+                Limit::EventSourceVisibilityFactor,
+                "how many times the function's timeout it should be",
+            );
             let value = Quantity::stated(
                 format!("the visibility timeout of {queue}"),
                 words::whole(feed.visibility_s),
@@ -169,7 +172,7 @@ fn throttled(look: &Look<'_>, feed: &Feed<'_>) -> Option<String> {
     let function = &feed.function_node.name;
     (reserved < at_once).then(|| {
         format!(
-            "{function} has {} environments and its event source comes to {}",
+            "{function} has {} environments at most, and its event source comes to {} batches at once",
             words::decimal(words::whole(reserved)),
             words::decimal(words::whole(at_once))
         )

@@ -51,8 +51,10 @@ const ACTIONS: &[(&str, Mode)] = &[
     ("ssm:GetParameters", Mode::Sync),
 ];
 
-/// An action as AWS writes it: IAM takes any case. `None`: it gives no work.
+/// An action as AWS writes it: IAM takes any case, and SAM's policies have `sqs:SendMessage*`. `None`: it gives no
+/// work.
 pub(super) fn known(action: &str) -> Option<&'static str> {
+    let action = action.strip_suffix('*').unwrap_or(action);
     let named = |(name, _): &&(&'static str, Mode)| name.eq_ignore_ascii_case(action);
     ACTIONS.iter().find(named).map(|(name, _)| *name)
 }
