@@ -195,6 +195,8 @@ pub struct Integration {
     pub timeout_ms: Setting<i64>,
     /// Not through Lambda: the service's action, such as `sqs:SendMessage`.
     pub action: Option<String>,
+    /// The answer is streamed: the gateway waits as long as the function may run.
+    pub streamed: bool,
 }
 
 /// How a machine's task waits.

@@ -44,11 +44,15 @@ fn steps(design: &Design) -> Steps {
     let mut steps = Steps::new(design);
     let mut pairs = PAIRS_MAX;
     for (id, edge) in design.edges().filter(|(_, edge)| paths::gives_work(edge)) {
+        let sure = matches!(edge.evidence, Evidence::Declared | Evidence::Observed);
+        // Which of its routes is called, nothing says; what is sent to a WebSocket goes to who is connected.
+        if matches!(design.node(edge.to).kind, Kind::Api(_)) && !sure {
+            continue;
+        }
         let Via::Access(access) = &edge.via else {
             steps.add(edge.from, Step { edges: vec![id], to: edge.to });
             continue;
         };
-        let sure = matches!(edge.evidence, Evidence::Declared | Evidence::Observed);
         match &design.node(edge.to).kind {
             // A grant to write says nothing about which items are written, nor whether the stream's reader writes again.
             Kind::Table(_) | Kind::Stream(_) if !sure => {}

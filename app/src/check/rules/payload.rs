@@ -139,7 +139,7 @@ fn too_large(look: &Look<'_>, id: NodeId, bytes: f64, budget: &mut paths::Budget
 fn accepted_then_refused(look: &Look<'_>, id: NodeId, budget: &mut paths::Budget) -> Option<Draft> {
     let node = look.design.node(id);
     let (accepts, _) = match &node.kind {
-        Kind::Bus(_) | Kind::Queue(_) | Kind::Topic(_) => takes(look, id, None)?,
+        Kind::Bus(_) | Kind::Queue(_) | Kind::Topic(_) if !only_notices(look, id) => takes(look, id, None)?,
         _ => return None,
     };
     let mut narrowest: Option<(i64, Option<Limit>, Vec<EdgeId>)> = None;
@@ -163,7 +163,7 @@ fn accepted_then_refused(look: &Look<'_>, id: NodeId, budget: &mut paths::Budget
     let [accepts_words, most_words] = [accepts, most].map(|bytes| words::bytes(words::whole(bytes)));
     let message = format!(
         "{name} accepts {accepts_words} and {} takes {most_words}: what lies between is accepted from the sender, \
-         and lost behind its back",
+         and refused behind its back",
         to.name
     );
     let help = match &to.kind {
@@ -194,6 +194,17 @@ fn accepted_then_refused(look: &Look<'_>, id: NodeId, budget: &mut paths::Budget
         )
         .assuming(format!("some bodies are larger than {most_words}"));
     Some(draft)
+}
+
+/// Whether all that is known to send to a node are services that tell of something: that is small.
+fn only_notices(look: &Look<'_>, id: NodeId) -> bool {
+    let mut any = false;
+    let all = look.design.incoming(id).filter(|(_, edge)| paths::gives_work(edge)).all(|(_, edge)| {
+        any = true;
+        let from = &look.design.node(edge.from).kind;
+        matches!(from, Kind::Bucket(_) | Kind::Schedule(_))
+    });
+    any && all
 }
 
 /// Whether senders of the user's own can be behind an edge: events of AWS's services are small.

@@ -47,11 +47,14 @@ impl Route<'_> {
     }
 
     fn via(&self, action: Option<String>) -> Via {
+        let uri = self.uri.and_then(Pattern::of);
+        let streamed = uri.is_some_and(|uri| uri.text.contains("response-streaming-invocations"));
         Via::Integration(Box::new(Integration {
             method: self.method.clone(),
             path: self.path.clone(),
             timeout_ms: read::integer(self.timeout),
             action,
+            streamed,
         }))
     }
 }
