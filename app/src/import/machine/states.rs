@@ -24,6 +24,12 @@ pub(crate) fn read(definition: &Tree) -> Definition {
     read
 }
 
+/// The longest name of a state that is kept, in bytes. AWS takes 80 characters.
+const NAME_BYTES_MAX: usize = 80;
+
+/// The longest names of what is around a state, in bytes: deeper, only the innermost is named.
+const PREFIX_BYTES_MAX: usize = 240;
+
 /// What is around a scope.
 #[derive(Debug, Clone, Default)]
 struct Around {
@@ -31,6 +37,25 @@ struct Around {
     prefix: String,
     map_concurrency: Option<Setting<i64>>,
     distributed: bool,
+}
+
+impl Around {
+    /// A state's name with those of what is around it.
+    fn named(&self, state: &str) -> String {
+        let end = state.floor_char_boundary(NAME_BYTES_MAX);
+        format!("{}{}", self.prefix, state.get(..end).unwrap_or(state))
+    }
+
+    /// What is around the states inside of `name`.
+    fn inside(&self, name: &str) -> Around {
+        let end = name.len().saturating_sub(NAME_BYTES_MAX);
+        let name = if name.len() <= PREFIX_BYTES_MAX {
+            name
+        } else {
+            name.get(name.ceil_char_boundary(end)..).unwrap_or("")
+        };
+        Around { prefix: format!("{name}/"), ..self.clone() }
+    }
 }
 
 struct States<'d> {
@@ -55,21 +80,21 @@ impl States<'_> {
         }
         let Survey { back, waits_s } = ways.survey();
         let names = back.iter().filter_map(|at| states.get(*at));
-        let names = names.map(|state| format!("{}{}", self.around.prefix, state.key));
+        let names = names.map(|state| self.around.named(&state.key));
         self.read.machine.loops.extend(names);
         waits_s
     }
 
     /// Reads a state. What it waits, seconds.
     fn state(&mut self, state: &Entry) -> i64 {
-        let name = format!("{}{}", self.around.prefix, state.key);
+        let name = self.around.named(&state.key);
         self.read.machine.states += 1;
         self.read.machine.places.push((name.clone(), state.key_span));
         match state.value.get("Type").and_then(Tree::as_str) {
             Some("Task") => self.task(name, state),
             Some("Wait") => return wait_s(&state.value),
             Some("Parallel") => {
-                let inner = Around { prefix: format!("{name}/"), ..self.around.clone() };
+                let inner = self.around.inside(&name);
                 let branches = state.value.get("Branches").map(Tree::items).unwrap_or_default();
                 let waits = branches.iter().map(|branch| self.inside(branch, inner.clone()));
                 return waits.max().unwrap_or(0);
@@ -98,15 +123,12 @@ impl States<'_> {
             self.result_writer(name, writer);
         }
         let around = Around {
-            prefix: format!("{name}/"),
-            map_concurrency: Some(match self.around.map_concurrency.take() {
-                Some(outer) => {
-                    self.around.map_concurrency = Some(outer.clone());
-                    times(outer, own)
-                }
+            map_concurrency: Some(match self.around.map_concurrency.clone() {
+                Some(outer) => times(outer, own),
                 None => own,
             }),
             distributed: distributed || self.around.distributed,
+            ..self.around.inside(name)
         };
         processor.map_or(0, |inner| self.inside(inner, around))
     }

@@ -204,6 +204,9 @@ fn source_group(wire: &Wire<'_>, at: At, rule: &Tree) -> Option<At> {
     referenced(wire, at, rule.get("SourceSecurityGroupId")?)
 }
 
+/// Security groups of one resource that are looked at. AWS takes 16 at most.
+const GROUPS_MAX: usize = 16;
+
 /// Security groups, wherever a type has them.
 fn groups(wire: &Wire<'_>, at: At) -> Vec<At> {
     const PLACES: [&[&str]; 5] = [
@@ -214,7 +217,8 @@ fn groups(wire: &Wire<'_>, at: At) -> Vec<At> {
         &["VpcConfig", "SecurityGroupIds"],
     ];
     let lists = PLACES.iter().filter_map(|place| wire.resource(at).properties.at(place));
-    lists.flat_map(Tree::one_or_many).filter_map(|name| referenced(wire, at, name)).collect()
+    let names = lists.flat_map(Tree::one_or_many).take(GROUPS_MAX);
+    names.filter_map(|name| referenced(wire, at, name)).collect()
 }
 
 /// Draws the edges from functions to the databases that their variables name. Comes after the grants.

@@ -16,6 +16,9 @@ pub(super) const ROWS: &[Row] = &[
     Row::of("AWS::EC2::VPCEndpoint").edges(endpoint),
 ];
 
+/// Subnets of one function. AWS takes 16 at most.
+const SUBNETS_MAX: usize = 16;
+
 /// What there is of networks in the files.
 #[derive(Debug, Default)]
 pub(super) struct Networks {
@@ -118,8 +121,8 @@ pub(super) fn finish(wire: &mut Wire<'_>) {
             let subnet = wire.referenced(at.stack(), subnet.reference()?)?;
             networks.subnets.contains_key(&subnet).then_some(subnet)
         });
-        let subnets: Option<Vec<At>> = subnets.collect();
-        let Some(subnets) = subnets.filter(|subnets| !subnets.is_empty()) else { continue };
+        let subnets: Option<BTreeSet<At>> = subnets.collect();
+        let Some(subnets) = subnets.filter(|of| (1..=SUBNETS_MAX).contains(&of.len())) else { continue };
         let way_out = networks.way_out(&subnets);
         let endpoints = networks.endpoints(&subnets);
         function::change(wire, node, |function| {
@@ -143,7 +146,7 @@ impl Networks {
     }
 
     /// How a set of subnets reaches the outside. `None`: not known.
-    fn way_out(&self, subnets: &[At]) -> Option<WayOut> {
+    fn way_out(&self, subnets: &BTreeSet<At>) -> Option<WayOut> {
         let mut ways = Vec::new();
         for subnet in subnets {
             let tables = self.tables(*subnet)?;
@@ -165,7 +168,7 @@ impl Networks {
         ways.into_iter().reduce(better)
     }
 
-    fn endpoints(&self, subnets: &[At]) -> Vec<String> {
+    fn endpoints(&self, subnets: &BTreeSet<At>) -> Vec<String> {
         let networks = subnets.iter().filter_map(|subnet| self.subnets.get(subnet).copied());
         let networks: BTreeSet<Option<At>> = networks.chain([None]).collect();
         let own: BTreeSet<At> = subnets.iter().filter_map(|subnet| self.tables(*subnet)).flatten().collect();

@@ -7,6 +7,9 @@ use crate::{
     import::machine::text::Substitutions,
 };
 
+/// Resources of one service that one route is taken to name.
+const NAMED_MAX: usize = 100;
+
 /// A route, as it is written.
 #[derive(Debug, Clone)]
 pub(super) struct Route<'t> {
@@ -209,7 +212,7 @@ fn call(wire: &mut Wire<'_>, at: At, api: NodeId, route: &Route<'_>, service: &s
     let mut reached: Vec<Reached> = Vec::new();
     for tree in [route.uri, route.parameters, route.templates].into_iter().flatten() {
         for found in named_in(wire, at, tree, service) {
-            if !reached.contains(&found) {
+            if reached.len() < NAMED_MAX && !reached.contains(&found) {
                 reached.push(found);
             }
         }
