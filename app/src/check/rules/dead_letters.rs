@@ -1,7 +1,7 @@
 //! Where work goes that can't be done.
 
 use crate::{
-    check::{About, Draft, Found, Look, Quantity, Rule, Severity, paths, words},
+    check::{About, Draft, Fix, Found, Look, Quantity, Rule, Severity, fix, paths, words},
     design::{Destination, Edge, EdgeId, Function, Kind, Mode, Node, NodeId, Queue, Setting, Via},
     profile::Limit,
 };
@@ -17,6 +17,9 @@ pub(super) struct Expiring;
 
 /// FB0012: nobody reads the dead letters.
 pub(super) struct Unread;
+
+/// Under what keys a function has dead letters: of the plain resource, of SAM, of both, of the Serverless Framework.
+const SETTINGS: [&str; 5] = ["DeadLetterConfig", "DeadLetterQueue", "OnFailure", "onError", "onFailure"];
 
 /// How a function is given work: by queues, asynchronously, or otherwise.
 #[derive(Default)]
@@ -225,10 +228,15 @@ impl Rule for Ignored {
             let help =
                 format!("set the RedrivePolicy of {queues} to the dead-letter queue, and take it off {name}");
             let span = kept(look, id, function).span().unwrap_or(node.span);
-            let draft = Draft::new(id, span, message, help)
+            let mut draft = Draft::new(id, span, message, help)
                 .rests_on([edge_id])
                 .path(look.hop_pair(edge, "no dead letters", "its dead letters stay empty"))
                 .related(edge.span, "the event source");
+            // What never has an effect can go without one.
+            if let Some(edit) = fix::without(&look.design.files, span, &SETTINGS) {
+                let title = format!("take the dead letters off {name}");
+                draft = draft.fix(Fix { title, safe: true, edits: vec![edit] });
+            }
             found.add(draft);
         }
     }

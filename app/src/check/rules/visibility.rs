@@ -1,7 +1,7 @@
 //! How long a message stays hidden, against how long its function may run.
 
 use crate::{
-    check::{About, Draft, Fix, Found, Look, Quantity, Rule, Severity, words},
+    check::{About, Draft, Fix, Found, Look, Quantity, Rule, Severity, fix, words},
     design::{Edge, EventSource, Function, Kind, Node, NodeId, Queue, Setting, Via},
     profile::Limit,
 };
@@ -53,6 +53,13 @@ fn feeds<'a>(look: &Look<'a>) -> impl Iterator<Item = (crate::design::EdgeId, Fe
     })
 }
 
+/// A higher visibility timeout where a file states one as a number: failed messages then come back later.
+fn raised(look: &Look<'_>, queue: &Queue, to_s: i64) -> Option<Fix> {
+    let Setting::Stated(stated_s, span) = queue.visibility_s else { return None };
+    let edit = fix::number(&look.design.files, span, stated_s, to_s)?;
+    Some(Fix { title: format!("VisibilityTimeout: {to_s}"), safe: false, edits: vec![edit] })
+}
+
 impl Rule for BelowTimeout {
     fn about(&self) -> &'static About {
         &About {
@@ -100,9 +107,8 @@ impl Rule for BelowTimeout {
             if let Some(span) = feed.function.timeout_s.span() {
                 draft = draft.related(span, format!("the timeout of {function}"));
             }
-            if let Setting::Stated(_, span) = feed.queue.visibility_s {
-                let title = format!("VisibilityTimeout: {needed}");
-                draft = draft.fix(Fix { title, safe: false, edits: vec![(span, needed.to_string())] });
+            if let Some(fix) = raised(look, feed.queue, needed) {
+                draft = draft.fix(fix);
             }
             found.add(draft);
         }
@@ -159,6 +165,9 @@ impl Rule for BelowSixTimes {
             }
             if let Some(span) = feed.function.reserved.span() {
                 draft = draft.related(span, format!("the reservation of {function}"));
+            }
+            if let Some(fix) = raised(look, feed.queue, advised) {
+                draft = draft.fix(fix);
             }
             found.add(draft);
         }
