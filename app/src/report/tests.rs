@@ -249,6 +249,22 @@ fn the_schema_file_is_in_step_and_describes_what_is_printed() {
 }
 
 #[test]
+fn what_is_found_often_is_explained_five_times() {
+    let said = with_report(|report| {
+        let wall = report.findings.iter().find(|finding| finding.code == "FB0001").unwrap();
+        let many: Vec<Finding> = (0..8)
+            .map(|number| {
+                let mut one = wall.clone();
+                one.path[1].name = format!("Ingest{number}");
+                one
+            })
+            .collect();
+        text(&Report { findings: &many, ..*report }, Style::default())
+    });
+    assert_eq!((said.matches("error FB0001").count(), said.matches("fix:").count()), (8, 5), "{said}");
+}
+
+#[test]
 fn long_ways_are_broken_at_their_arrows() {
     let path: Vec<Hop> = (0..12)
         .map(|n| hop(&format!("{n}{}", "Function".repeat(n)), "256 KiB", Some(Evidence::Wired), n == 11))

@@ -13,7 +13,7 @@ use super::{
     style::{Paint, Style, fitting, printable, shortened},
 };
 use crate::{
-    check::{Finding, Level, Quantity},
+    check::{Finding, Level, Quantity, words},
     design::Evidence,
     document::Files,
     import::Problem,
@@ -23,6 +23,8 @@ use crate::{
 const UNRESOLVED_MAX: usize = 5;
 /// Columns of a file's name beside something unresolved.
 const UNRESOLVED_FILE_WIDTH: usize = 32;
+/// Findings of one rule that are said with their fix and why; of more the place is shown.
+const IN_FULL_MAX: usize = 5;
 /// Problems that are shown; more are counted.
 const PROBLEMS_MAX: usize = 20;
 /// Resources that a line of advice names; more are counted.
@@ -46,10 +48,14 @@ pub fn text(report: &Report<'_>, style: Style) -> String {
         ));
         out.push('\n');
     }
+    let mut said: BTreeMap<&str, usize> = BTreeMap::new();
     for (heading, findings) in groups(report, style) {
         out.push_str(&heading);
         for finding in findings {
-            out.push_str(&of_finding(finding, style));
+            let before = said.entry(finding.code).or_default();
+            *before += 1;
+            // Who has read a rule's fix five times knows it.
+            out.push_str(&of_finding(finding, *before <= IN_FULL_MAX, style));
         }
         out.push('\n');
     }
@@ -121,7 +127,8 @@ fn heading(finding: &Finding, style: Style) -> String {
     draw(&finding.path, style).join("\n") + "\n"
 }
 
-fn of_finding(finding: &Finding, style: Style) -> String {
+/// A finding; without its fix and why where that was said often enough.
+fn of_finding(finding: &Finding, in_full: bool, style: Style) -> String {
     let place = &finding.place;
     let mut about = format!("{}:{}:{}", place.file, place.line, place.column);
     let shown = !finding.path.is_empty();
@@ -134,6 +141,9 @@ fn of_finding(finding: &Finding, style: Style) -> String {
     }
     let label = format!("{} {}", finding.level.as_str(), finding.code);
     let mut out = style.labelled(2, &label, paint(finding.level), &about);
+    if !in_full {
+        return out;
+    }
     out.push_str(&style.labelled(4, "fix:", Paint::Fix, &finding.help));
     out.push_str(&style.labelled(4, "why:", Paint::Aside, &finding.message));
     for quantity in [&finding.limit, &finding.value].into_iter().flatten() {
@@ -305,33 +315,12 @@ fn counted(count: usize, word: &str) -> String {
 }
 
 /// A quantity as people read it: `256 KiB`, `1,000 environments`, `29 s`.
-pub(super) fn amount(quantity: &Quantity) -> String {
-    let number = quantity.number;
-    if !number.is_finite() {
-        return format!("endless {}", quantity.unit).trim_end().to_string();
+fn amount(quantity: &Quantity) -> String {
+    match (quantity.number, quantity.unit) {
+        (number, unit) if !number.is_finite() => format!("endless {unit}").trim_end().to_string(),
+        (number, "bytes") => words::bytes(number),
+        (number, "s") => words::seconds(number),
+        (number, "ms") if number >= 1_000.0 => words::seconds(number / 1_000.0),
+        (number, unit) => format!("{} {unit}", words::decimal(number)).trim_end().to_string(),
     }
-    let sizes = [(1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1_024.0, "KiB")];
-    if quantity.unit == "bytes" {
-        let size = sizes.iter().find(|(bytes, _)| number >= *bytes && (number / bytes * 4.0).fract() == 0.0);
-        if let Some((bytes, unit)) = size {
-            return format!("{} {unit}", figure(number / bytes));
-        }
-    }
-    format!("{} {}", figure(number), quantity.unit).trim_end().to_string()
-}
-
-/// A number with at most two decimals and a comma at each thousand.
-fn figure(number: f64) -> String {
-    let text = format!("{number:.2}");
-    let text = text.strip_suffix(".00").unwrap_or_else(|| text.strip_suffix('0').unwrap_or(&text));
-    let (sign, text) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
-    let (whole, decimals) = text.split_once('.').map_or((text, String::new()), |(w, d)| (w, format!(".{d}")));
-    let mut out = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) && digit.is_ascii_digit() {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    format!("{sign}{out}{decimals}")
 }
