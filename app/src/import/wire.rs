@@ -27,6 +27,7 @@ mod schedule;
 mod source;
 mod stream;
 mod topic;
+mod trail;
 mod trigger;
 mod watch;
 
@@ -122,6 +123,7 @@ const ROWS: &[&[Row]] = &[
     source::ROWS,
     stream::ROWS,
     topic::ROWS,
+    trail::ROWS,
     trigger::ROWS,
     watch::ROWS,
 ];
