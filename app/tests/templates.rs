@@ -228,3 +228,72 @@ fn others_templates_are_read() {
         println!("{}", show_all(&read));
     }
 }
+
+/// A template of many resources that name one another.
+fn large(resources: usize) -> String {
+    let mut text = "Parameters:\n  Stage: {Type: String, Default: dev}\n  Open: {Type: String}\n\
+                    Conditions:\n  IsOpen: !Equals [!Ref Open, '']\nResources:\n"
+        .to_string();
+    for at in 0..resources / 5 {
+        let _ = write!(
+            text,
+            "  Queue{at}:\n    Type: AWS::SQS::Queue\n    Properties:\n      QueueName: !Sub '${{Stage}}-q{at}'\n      \
+             VisibilityTimeout: 180\n      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt Dead{at}.Arn\n        \
+             maxReceiveCount: 5\n  Dead{at}:\n    Type: AWS::SQS::Queue\n    Properties: {{MessageRetentionPeriod: \
+             !If [IsOpen, 100, 200]}}\n  Role{at}:\n    Type: AWS::IAM::Role\n    Properties:\n      Policies:\n        \
+             - PolicyName: p\n          PolicyDocument:\n            Statement:\n              - {{Effect: Allow, Action: \
+             'sqs:SendMessage', Resource: !GetAtt Queue{at}.Arn}}\n  Function{at}:\n    Type: AWS::Lambda::Function\n    \
+             Properties:\n      Timeout: 30\n      Role: !GetAtt Role{at}.Arn\n      Environment: {{Variables: {{QUEUE: \
+             !Ref Queue{at}, ARN: !Join [':', [arn, !Ref 'AWS::Partition', sqs, x]]}}}}\n  Mapping{at}:\n    Type: \
+             AWS::Lambda::EventSourceMapping\n    Properties: {{EventSourceArn: !GetAtt Queue{at}.Arn, FunctionName: \
+             !Ref Function{at}, BatchSize: 10}}\n"
+        );
+    }
+    text
+}
+
+#[test]
+#[ignore = "measures: run it with --release --nocapture"]
+fn how_long_large_templates_take() {
+    for resources in [500, 5_000, 10_000, 20_000] {
+        let text = large(resources);
+        let bytes = text.len();
+        let inputs = || vec![Input { name: "t.yaml".to_string(), text: text.clone() }];
+        let start = std::time::Instant::now();
+        let read = stacks(inputs(), &Options::default(), &|_| None);
+        let first = start.elapsed();
+        assert_eq!(read.stacks[0].resources.len(), resources);
+        let start = std::time::Instant::now();
+        let imported = flyball_app::import::import(inputs(), &Options::default(), &|_| None);
+        let (all, nodes) = (start.elapsed(), imported.design.nodes().count());
+        println!(
+            "{resources} resources, {bytes} bytes: stacks {first:?}, with the graph ({nodes} nodes) {all:?}"
+        );
+    }
+    let big = format!("a: {}\n", "x".repeat(50 << 20));
+    let lines = "# a comment of some length\nkey: value\n".repeat(1 << 20);
+    let bomb = (1..9).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_string(), |mut text, at| {
+        let _ = writeln!(text, "a{at}: &a{at} [{}]", vec![format!("*a{}", at - 1); 9].join(", "));
+        text
+    });
+    let json = format!("{{\"Resources\": {{\"a\": \"{}\"}}}}", "x".repeat(50 << 20));
+    let zeros = format!("[{}0]", "0,".repeat(25 << 20));
+    let unclosed = "a:\n  b: [\n ]\n".repeat(100_000);
+    for (name, text) in [
+        ("a.yaml", big),
+        ("b.yaml", lines),
+        ("c.yaml", bomb),
+        ("d.json", json),
+        ("e.json", zeros),
+        ("f.yaml", unclosed),
+    ] {
+        let bytes = text.len();
+        let start = std::time::Instant::now();
+        let read = read(&[(name, text)]);
+        println!(
+            "{name}, {bytes} bytes: {:?} {:?}",
+            start.elapsed(),
+            read.problems.first().map(|p| &p.message)
+        );
+    }
+}

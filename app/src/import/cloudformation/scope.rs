@@ -41,6 +41,11 @@ pub(super) struct Scope<'t, 'r, 'o> {
 /// A mapping: its two levels.
 pub(super) type Mapping<'t> = BTreeMap<&'t str, BTreeMap<&'t str, &'t Tree>>;
 
+/// Whether a resource is one of SAM's: fragments of templates have no `Transform`.
+fn is_sam(resource: &Tree) -> bool {
+    resource.get("Type").and_then(Tree::as_str).is_some_and(|name| name.starts_with("AWS::Serverless::"))
+}
+
 fn section<'t>(tree: &'t Tree, name: &str) -> &'t [Entry] {
     tree.get(name).map(Tree::entries).unwrap_or_default()
 }
@@ -69,7 +74,7 @@ impl<'t, 'r, 'o> Scope<'t, 'r, 'o> {
             conditions: conditions.map(|c| (c.key.as_str(), Condition::Open(&c.value))).collect(),
             deciding: 0,
             resources: resources.map(|r| (r.key.as_str(), condition_of(&r.value))).collect(),
-            serverless: false,
+            serverless: section(tree, "Resources").iter().any(|entry| is_sam(&entry.value)),
             open: told.lenient,
             macros: BTreeSet::new(),
             includes: 0,
