@@ -160,14 +160,13 @@ fn brackets_may_close_too_far_to_the_left() {
     assert_eq!(show(tree), r#"{a: {b: {c: ["x # y", "it's", "don't"], d: {e: [1, 2]}}}}"#);
     let place = files.place(tree.at(&["a", "b", "d", "e"]).unwrap().items()[1].span);
     assert_eq!((place.line, place.column), (9, 1));
-    assert!(yaml("a:\n  b: [\n c\n").contains("cut off"), "{}", yaml("a:\n  b: [\n c\n"));
     // Brackets that close more than the line before opened.
     assert_eq!(yaml("a:\n  b: [[\n 1\n ]]\nc: 2\n"), "{a: {b: [[1]]}, c: 2}");
     assert!(!yaml("a:\n  b: [\n  ]]]]\n ]\n").is_empty());
-    // As many as are repaired, and more.
     let many = |n: usize| (0..n).map(|at| format!("k{at}:\n  a: [\n ]\n")).collect::<String>();
-    assert!(yaml(&many(30)).starts_with('{'));
-    assert!(yaml(&many(100)).contains("invalid indentation"));
+    assert!(yaml(&many(100)).starts_with('{'));
+    // Where reading again and again would take too long, it ends.
+    assert!(yaml(&many(100_000)).contains("invalid indentation"));
 }
 
 #[test]
