@@ -34,9 +34,25 @@ pub fn carries(edge: &Edge) -> bool {
     edge.evidence > Evidence::Granted
 }
 
-/// Whether work goes along an edge: not what failed, and not a question whether a caller may call.
+/// Whether work goes along an edge: not what failed, not a question whether a caller may call, and not what is
+/// only read.
 pub fn gives_work(edge: &Edge) -> bool {
-    carries(edge) && !matches!(edge.via, Via::DeadLetters { .. } | Via::Authorizer)
+    carries(edge) && !matches!(edge.via, Via::DeadLetters { .. } | Via::Authorizer) && !only_reads(edge)
+}
+
+/// What actions that only read begin with.
+const READS: [&str; 8] = ["batchget", "describe", "get", "head", "list", "query", "scan", "select"];
+
+/// Whether a state or a route calls a service for what it has, such as `dynamodb:getItem`: nothing new is there
+/// afterwards that others are told of.
+pub fn only_reads(edge: &Edge) -> bool {
+    let action = match &edge.via {
+        Via::Task(task) => Some(task.action.as_str()),
+        Via::Integration(integration) => integration.action.as_deref(),
+        _ => None,
+    };
+    let verb = action.and_then(|action| action.split_once(':')).map(|(_, verb)| verb.to_ascii_lowercase());
+    verb.is_some_and(|verb| READS.iter().any(|reads| verb.starts_with(reads)))
 }
 
 /// Whether an edge invokes a function asynchronously: Lambda keeps the event and tries again by itself.

@@ -136,7 +136,8 @@ impl<'t> Called<'t> {
     /// a call is answered.
     fn mode(&self) -> Mode {
         match (self.service, self.action) {
-            ("lambda", _) => match self.argument("InvocationType") {
+            ("lambda", "invokeAsync") => Mode::Async,
+            ("lambda", "invoke") => match self.argument("InvocationType") {
                 Argument::Written(tree) if tree.as_str() == Some("Event") => Mode::Async,
                 Argument::Dynamic => Mode::Unknown,
                 Argument::Written(_) | Argument::Missing => Mode::Sync,
@@ -153,7 +154,7 @@ impl<'t> Called<'t> {
 
     fn callee(&self) -> Callee {
         let (service, keys): (&'static str, &[&str]) = match (self.service, self.action) {
-            ("lambda", _) => ("lambda", &["FunctionName"]),
+            ("lambda", "invoke" | "invokeAsync") => ("lambda", &["FunctionName"]),
             ("sqs", "sendMessage" | "sendMessageBatch") => ("sqs", &["QueueUrl"]),
             ("sns", "publish" | "publishBatch") => ("sns", &["TopicArn", "TargetArn"]),
             ("events", "putEvents") => return self.bus(),
@@ -223,6 +224,7 @@ impl<'t> Called<'t> {
     /// What is called, in words, where it is no node of ours.
     fn words(&self) -> String {
         let known = match self.service {
+            "lambda" => "Lambda",
             "sns" => "SNS",
             "s3" => "S3",
             "dynamodb" => "DynamoDB",
