@@ -143,18 +143,31 @@ fn add(
 
 /// The ARN under which API Gateway invokes a function.
 pub(super) fn invocation(at: At, function: &Tree) -> Tree {
-    let pattern = "arn:{P}:apigateway:{R}:lambda:path/2015-03-31/functions/{F}/invocations";
-    at.filled(pattern, &|name| (name == "F").then(|| function.clone()))
+    invocation_of(at, function, "2015-03-31/functions/{F}/invocations")
+}
+
+fn invocation_of(at: At, function: &Tree, operation: &str) -> Tree {
+    let pattern = format!("arn:{{P}}:apigateway:{{R}}:lambda:path/{operation}");
+    at.filled(&pattern, &|name| (name == "F").then(|| function.clone()))
 }
 
 fn invokes(target: &Target, event: &Event<'_>) -> Tree {
     let at = event.at;
+    let mode = given(event.properties, "ResponseTransferMode");
+    let streams = mode.filter(|mode| mode.as_str() == Some("RESPONSE_STREAM"));
+    let uri = match streams {
+        Some(_) => {
+            let operation = "2021-11-15/functions/{F}/response-streaming-invocations";
+            invocation_of(at, &target.arn(at), operation)
+        }
+        None => invocation(at, &target.arn(at)),
+    };
     let mut fields = Fields::new(at)
         .put("type", at.text("aws_proxy"))
         .put("httpMethod", at.text("POST"))
-        .put("uri", invocation(at, &target.arn(at)))
+        .put("uri", uri)
         .take(event.properties, "TimeoutInMillis", "timeoutInMillis")
-        .take(event.properties, "ResponseTransferMode", "responseTransferMode");
+        .put_some("responseTransferMode", streams.map(|mode| At(mode.span).text("STREAM")));
     if event.kind == "HttpApi" {
         let version = given(event.properties, "PayloadFormatVersion").cloned();
         fields = fields.put("payloadFormatVersion", version.unwrap_or_else(|| at.text("2.0")));

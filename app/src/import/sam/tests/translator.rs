@@ -4,7 +4,7 @@
 //! -- --ignored --nocapture`. The repository is not among our files; without it the test says that it did nothing.
 //!
 //! For each input that the translator takes, the types of resources that we make are counted against those of its
-//! output, and the edges that are drawn of both are compared. What differs, and why:
+//! output, and the graphs that are drawn of both are compared: nodes and edges with their settings. What differs, and why:
 //!
 //! - `function_with_function_url_config_with_intrinsics`: `AuthType` is a parameter whose default is `NONE`. The
 //!   translator does not look at it and makes no permissions; we do.
@@ -14,6 +14,8 @@
 //!   `Condition`), for a queue of a function that does not exist.
 //! - `function_with_deployment_preference_multiple_combinations_conditions_without_passthrough`: its groups have no
 //!   condition there, though their functions have one, which does not hold.
+//! - Eleven with events of `DocumentDB` or `SelfManagedKafka`: for these the translator grants what a network needs
+//!   on everything. That nobody wrote; it is left out, so that no wide grant is found where none can be mended.
 //! - `s3_with_condition`: the translator puts a condition around a notification whose function has one. Here the
 //!   function itself has it.
 
@@ -47,19 +49,34 @@ fn plain(id: &str) -> &str {
     }
 }
 
-/// The edges as texts: from, to, what makes them, and whether the giver waits.
-fn edges(files: Files, mut stack: Stack) -> BTreeSet<String> {
+/// Nodes and edges as texts with all their settings, but for the ids of what makes an edge: some have a hash.
+fn graph(files: Files, mut stack: Stack) -> BTreeSet<String> {
     stack.resources.retain(|resource| resource.resource_type != "Flyball::Connector");
     let design = wire::draw(files, vec![stack], &mut Vec::new());
-    let edges = design.edges().map(|(_, edge)| {
-        let (from, to) = (&design.node(edge.from).name, &design.node(edge.to).name);
-        let via = format!("{:?}", edge.via);
-        let via = via.split(['(', ' ']).next().unwrap_or_default().to_string();
-        // A cluster that is not among the files is called after its mapping, or after what that was made for.
-        let from = from.split_once(" (").map_or(from.as_str(), |(topic, _)| topic);
-        format!("{} -> {} {via} {:?}", plain(from), plain(to), edge.mode)
-    });
-    edges.collect()
+    let lines = design.to_string();
+    let lines = lines.lines().filter(|line| !line.is_empty() && !line.starts_with("not known"));
+    lines.map(without_ids).collect()
+}
+
+fn without_ids(line: &str) -> String {
+    // A cluster that is not among the files is called after its mapping, or after what that was made for.
+    let line = match (line.split_once(" ("), line.split_once(") --")) {
+        (Some((before, _)), Some((_, behind))) => format!("{before} --{behind}"),
+        (Some((before, _)), None) if line.starts_with("external") => before.to_string(),
+        _ => line.to_string(),
+    };
+    let words: Vec<&str> = line.split(' ').map(plain).collect();
+    let line = words.join(" ");
+    let Some((head, settings)) = line.split_once(" [") else { return line };
+    let settings = settings.trim_end_matches(']').split(", ").filter(|setting| !setting.starts_with("by "));
+    // Keys of AWS's output are in the order of the alphabet.
+    let sorted = |setting: &str| {
+        let mut words: Vec<&str> = setting.split(' ').collect();
+        words.sort_unstable();
+        words.join(" ")
+    };
+    let settings: Vec<String> = settings.map(sorted).collect();
+    if settings.is_empty() { head.to_string() } else { format!("{head} [{}]", settings.join(", ")) }
 }
 
 fn differences<T: Ord + std::fmt::Debug>(ours: &BTreeSet<T>, theirs: &BTreeSet<T>) -> String {
@@ -79,7 +96,7 @@ fn translator() {
     let mut inputs: Vec<_> =
         fs::read_dir(folder.join("input")).unwrap().map(|entry| entry.unwrap().path()).collect();
     inputs.sort();
-    let (mut taken, mut same_types, mut same_edges, mut refused) = (0, 0, 0, 0);
+    let (mut taken, mut same_types, mut same_graphs, mut refused) = (0, 0, 0, 0);
     for path in inputs {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         // Whatever it is, nothing panics.
@@ -101,14 +118,14 @@ fn translator() {
         } else {
             println!("{name}: types: {}", differences(&a.into_iter().collect(), &b.into_iter().collect()));
         }
-        let (a, b) = (edges(files, ours), edges(their_files, theirs));
+        let (a, b) = (graph(files, ours), graph(their_files, theirs));
         if a == b {
-            same_edges += 1;
+            same_graphs += 1;
         } else {
-            println!("{name}: edges: {}", differences(&a, &b));
+            println!("{name}: graphs: {}", differences(&a, &b));
         }
     }
-    println!("{taken} inputs that AWS takes: types agree in {same_types}, edges in {same_edges}");
+    println!("{taken} inputs that AWS takes: types agree in {same_types}, graphs in {same_graphs}");
     println!("{refused} inputs that AWS refuses: read without a panic");
-    assert!(same_types * 100 >= taken * 95 && same_edges * 100 >= taken * 95);
+    assert!(same_types * 100 >= taken * 95 && same_graphs * 100 >= taken * 95);
 }
