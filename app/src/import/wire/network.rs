@@ -30,6 +30,8 @@ pub(super) struct Networks {
     routes: BTreeMap<At, Vec<Leads>>,
     /// Endpoints, by network; those of networks that are not among the files could be in any.
     endpoints: BTreeMap<Option<At>, Vec<Endpoint>>,
+    /// A route or an association is there, and nobody knows of which table or subnet.
+    loose: bool,
 }
 
 /// Where a route leads that takes what is for the outside.
@@ -59,13 +61,19 @@ fn subnet(wire: &mut Wire<'_>, at: At) {
 }
 
 fn association(wire: &mut Wire<'_>, at: At) {
-    let Some(subnet) = named(wire, at, "SubnetId") else { return };
+    let Some(subnet) = named(wire, at, "SubnetId") else {
+        wire.networks.loose = true;
+        return;
+    };
     let table = named(wire, at, "RouteTableId").filter(|_| wire.resource(at).conditional.is_none());
     wire.networks.tables.entry(subnet).or_default().push(table);
 }
 
 fn route(wire: &mut Wire<'_>, at: At) {
-    let Some(table) = named(wire, at, "RouteTableId") else { return };
+    let Some(table) = named(wire, at, "RouteTableId") else {
+        wire.networks.loose = true;
+        return;
+    };
     let properties = &wire.resource(at).properties;
     let destinations =
         ["DestinationCidrBlock", "DestinationIpv6CidrBlock"].map(|key| properties.get(key).map(Tree::as_str));
@@ -159,7 +167,7 @@ impl Networks {
                     Leads::Perhaps => perhaps = true,
                 }
             }
-            if perhaps && way == WayOut::None {
+            if (perhaps || self.loose) && way == WayOut::None {
                 return None;
             }
             ways.push(way);

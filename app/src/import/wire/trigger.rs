@@ -16,6 +16,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::of("AWS::SES::ReceiptRule").edges(received_mail),
     Row::of("AWS::CodePipeline::Pipeline").edges(pipeline),
     Row::of("AWS::SecretsManager::RotationSchedule").edges(rotation),
+    Row::of("AWS::IoT::Authorizer").edges(plain),
     Row::of("AWS::Config::ConfigRule").edges(plain),
     Row::of("AWS::Config::OrganizationConfigRule").edges(plain),
     Row::of("AWS::CloudFront::Distribution").edges(plain),
@@ -37,6 +38,12 @@ struct Plain {
 }
 
 const PLAIN: &[Plain] = &[
+    Plain {
+        of: "AWS::IoT::Authorizer",
+        path: &["AuthorizerFunctionArn"],
+        trigger: "IoT authorizer",
+        mode: Mode::Sync,
+    },
     Plain {
         of: "AWS::Config::ConfigRule",
         path: &["Source", "SourceIdentifier"],

@@ -84,7 +84,9 @@ pub(super) fn connect(wire: &mut Wire<'_>, at: At, api: NodeId, route: &Route<'_
         let what = format!("where {} {} leads is not known: {}", route.method, route.path, unknown.why);
         return wire.unresolved(at, uri.span, what);
     }
-    let text = pattern.text.as_str();
+    // Documents that are included have these as they are; the colons in them are none of the ARN's.
+    let text = pattern.text.replace("${AWS::Region}", "-").replace("${AWS::Partition}", "aws");
+    let text = text.as_str();
     if text.starts_with("http://") || text.starts_with("https://") || route.kind.starts_with("HTTP") {
         return elsewhere(wire, at, api, route, uri);
     }
@@ -127,6 +129,7 @@ fn service(uri: &str) -> Option<(&str, Option<&str>)> {
 fn default_action(service: &str) -> &'static str {
     match service {
         "sqs" => "SendMessage",
+        "sns" => "Publish",
         "s3" => "Object",
         "kinesis" => "PutRecord",
         _ => "…",
@@ -225,10 +228,16 @@ fn call(wire: &mut Wire<'_>, at: At, api: NodeId, route: &Route<'_>, service: &s
             "events" if mentions(route, "PutEvents") && !mentions(route, "EventBusName") => {
                 wire.default_bus(route.span)
             }
-            _ => {
-                let what = format!("what {action} names");
+            "sqs" | "sns" | "s3" | "states" | "events" | "kinesis" | "dynamodb" => {
+                let what = format!("which resource {action} of {} {} names", route.method, route.path);
+                wire.unresolved(
+                    at,
+                    route.span,
+                    format!("{what} is not known: the caller says it, or a template"),
+                );
                 wire.outside("aws", &action, what, route.span)
             }
+            other => wire.outside("aws", &action, other.to_string(), route.span),
         };
         reached.push(node.into());
     }
