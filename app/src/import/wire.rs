@@ -165,6 +165,8 @@ struct Wire<'s> {
     statements: usize,
     /// Stacks with a queue's policy of which the queue is not known.
     open_policies: BTreeSet<usize>,
+    /// The condition of the element that is looked at, where that is not known.
+    condition: Option<String>,
     /// Versions of functions that an alias leads to.
     aliased: BTreeSet<At>,
     /// A function and what its author declares that it writes to.
@@ -185,6 +187,7 @@ impl<'s> Wire<'s> {
             stage_variables: BTreeMap::new(),
             statements: 0,
             open_policies: BTreeSet::new(),
+            condition: None,
             aliased: BTreeSet::new(),
             declared: BTreeSet::new(),
         }
@@ -332,7 +335,7 @@ impl<'s> Wire<'s> {
         let resource = self.resource(at);
         let origin = self.origin(at);
         let ends = [from.node, to.node].map(|node| self.design.node(node).name.as_str());
-        let conditions = [&resource.conditional, &from.conditional, &to.conditional];
+        let conditions = [&resource.conditional, &self.condition, &from.conditional, &to.conditional];
         let mut conditions: Vec<&str> = conditions.into_iter().flatten().map(String::as_str).collect();
         conditions.dedup();
         self.design.connect(Edge {

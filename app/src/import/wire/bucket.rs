@@ -72,12 +72,18 @@ const LISTS: [(&str, [&str; 2], &str); 4] = [
 
 fn notifications(wire: &mut Wire<'_>, at: At, bucket: &Reached, of: &Tree) {
     if let Value::Unknown(unknown) = &of.value {
-        wire.unresolved(at, of.span, format!("its notifications are not known: {}", unknown.why));
+        for one in &unknown.one_of {
+            notifications(wire, at, bucket, one);
+        }
+        if unknown.one_of.is_empty() {
+            wire.unresolved(at, of.span, format!("its notifications are not known: {}", unknown.why));
+        }
         return;
     }
     for (list, keys, service) in LISTS {
-        for config in of.get(list).map(Tree::one_or_many).unwrap_or_default() {
+        for read::Item { tree: config, condition } in read::items(of.get(list)) {
             let Some(target) = keys.iter().find_map(|key| config.get(key)) else { continue };
+            wire.condition = condition;
             let (prefix, suffix) = filter(config);
             let events = read::texts(config.get("Event").or_else(|| config.get("Events")));
             let notification = Notification { events, prefix, suffix };
@@ -87,6 +93,7 @@ fn notifications(wire: &mut Wire<'_>, at: At, bucket: &Reached, of: &Tree) {
             }
         }
     }
+    wire.condition = None;
     let Some(to_bus) = of.get("EventBridgeConfiguration") else { return };
     let off = to_bus.get("EventBridgeEnabled").and_then(Tree::as_bool) == Some(false);
     if off || to_bus.value == Value::Null {

@@ -28,7 +28,7 @@ fn enabled(state: Option<&Tree>) -> Setting<bool> {
 
 fn rule(wire: &mut Wire<'_>, at: At) {
     let get = |key| wire.property(at, key).filter(|tree| tree.value != Value::Null);
-    let (pattern, state) = (get("EventPattern").cloned(), enabled(get("State")));
+    let (pattern, state) = (get("EventPattern").map(read::json), enabled(get("State")));
     let expression = get("ScheduleExpression");
     let has_pattern = pattern.is_some();
     if has_pattern || expression.is_none() {
@@ -58,26 +58,27 @@ fn rule_edges(wire: &mut Wire<'_>, at: At) {
             }
         }
     }
-    let Some(targets) = properties.get("Targets") else { return };
-    if let Value::Unknown(unknown) = &targets.value {
-        let why = format!("its targets are not known: {}", unknown.why);
-        wire.unresolved(at, targets.span, why);
-    }
-    for target in targets.one_or_many() {
+    for target in read::items(properties.get("Targets")) {
+        if let Value::Unknown(unknown) = &target.tree.value {
+            let why = format!("a target is not known: {}", unknown.why);
+            wire.unresolved(at, target.tree.span, why);
+        }
+        wire.condition = target.condition;
         for node in &nodes {
-            draw_target(wire, at, *node, target);
+            draw_target(wire, at, *node, target.tree);
         }
     }
+    wire.condition = None;
 }
 
 /// Draws the edges of a target of a rule or a schedule: to what is invoked, and to its dead letters.
 pub(super) fn draw_target(wire: &mut Wire<'_>, at: At, from: NodeId, target: &Tree) {
     let Some(arn) = target.get("Arn") else { return };
-    let dead = target.at(&["DeadLetterConfig", "Arn"]);
+    let dead = read::at(target, &["DeadLetterConfig", "Arn"]);
     let settings = Target {
-        retries_max: read::integer(target.at(&["RetryPolicy", "MaximumRetryAttempts"])),
-        age_max_s: read::integer(target.at(&["RetryPolicy", "MaximumEventAgeInSeconds"])),
-        dead_letters: read::there(dead),
+        retries_max: read::integer(read::at(target, &["RetryPolicy", "MaximumRetryAttempts"]).as_deref()),
+        age_max_s: read::integer(read::at(target, &["RetryPolicy", "MaximumEventAgeInSeconds"]).as_deref()),
+        dead_letters: read::there(dead.as_deref()),
         message_group: target.at(&["SqsParameters", "MessageGroupId"]).is_some(),
         reshaped: ["Input", "InputPath", "InputTransformer"].iter().any(|key| target.get(key).is_some()),
         role: target.get("RoleArn").is_some(),
@@ -92,6 +93,6 @@ pub(super) fn draw_target(wire: &mut Wire<'_>, at: At, from: NodeId, target: &Tr
     }
     if let Some(dead) = dead {
         let via = Via::DeadLetters { attempts_max: Setting::Default };
-        wire.wired_to(at, from, dead, "sqs", &(Mode::Async, via));
+        wire.wired_to(at, from, &dead, "sqs", &(Mode::Async, via));
     }
 }

@@ -25,32 +25,31 @@ pub(super) const ROWS: &[Row] = &[
 
 fn function(wire: &mut Wire<'_>, at: At) {
     let properties = &wire.resource(at).properties;
-    let get = |keys: &[&str]| properties.at(keys);
-    let list = |tree: Option<&Tree>| tree.map(Tree::one_or_many).unwrap_or_default().len();
-    let variables = get(&["Environment", "Variables"]).map(Tree::entries).unwrap_or_default();
+    let get = |keys: &[&str]| read::at(properties, keys);
+    let variables = properties.at(&["Environment", "Variables"]).map(Tree::entries).unwrap_or_default();
     let function = Function {
-        timeout_s: read::integer(get(&["Timeout"])),
-        memory_mb: read::integer(get(&["MemorySize"])),
-        storage_mb: read::integer(get(&["EphemeralStorage", "Size"])),
-        reserved: read::integer(get(&["ReservedConcurrentExecutions"])),
+        timeout_s: read::integer(get(&["Timeout"]).as_deref()),
+        memory_mb: read::integer(get(&["MemorySize"]).as_deref()),
+        storage_mb: read::integer(get(&["EphemeralStorage", "Size"]).as_deref()),
+        reserved: read::integer(get(&["ReservedConcurrentExecutions"]).as_deref()),
         provisioned: Vec::new(),
-        runtime: read::text(get(&["Runtime"])),
-        architecture: read::setting(get(&["Architectures"]), only_text, "architecture"),
+        runtime: read::text(get(&["Runtime"]).as_deref()),
+        architecture: read::setting(get(&["Architectures"]).as_deref(), only_text, "architecture"),
         async_retries_max: Setting::Default,
         async_age_max_s: Setting::Default,
-        dead_letters: read::there(get(&["DeadLetterConfig", "TargetArn"])),
-        network: network(get(&["VpcConfig"])),
+        dead_letters: read::there(get(&["DeadLetterConfig", "TargetArn"]).as_deref()),
+        network: network(properties.get("VpcConfig")),
         environment: variables.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect(),
-        per_tenant: says(get(&["TenancyConfig", "TenantIsolationMode"]), "PER_TENANT"),
-        durable: get(&["DurableConfig"]).is_some(),
-        own_instances: get(&["CapacityProviderConfig"]).is_some(),
-        snap_start: says(get(&["SnapStart", "ApplyOn"]), "PublishedVersions"),
-        traced: read::is(get(&["TracingConfig", "Mode"]), "Active"),
-        log_level: read::text(get(&["LoggingConfig", "ApplicationLogLevel"])),
+        per_tenant: says(get(&["TenancyConfig", "TenantIsolationMode"]).as_deref(), "PER_TENANT"),
+        durable: properties.get("DurableConfig").is_some(),
+        own_instances: properties.get("CapacityProviderConfig").is_some(),
+        snap_start: says(get(&["SnapStart", "ApplyOn"]).as_deref(), "PublishedVersions"),
+        traced: read::is(get(&["TracingConfig", "Mode"]).as_deref(), "Active"),
+        log_level: read::text(get(&["LoggingConfig", "ApplicationLogLevel"]).as_deref()),
         log_retention: Setting::Default,
-        layers: list(get(&["Layers"])),
+        layers: properties.get("Layers").map(Tree::one_or_many).unwrap_or_default().len(),
         url: false,
-        recursion_allowed: says(get(&["RecursiveLoop"]), "Allow"),
+        recursion_allowed: says(get(&["RecursiveLoop"]).as_deref(), "Allow"),
         aliases: Vec::new(),
         wide_grants: Vec::new(),
     };
@@ -80,12 +79,12 @@ fn network(config: Option<&Tree>) -> Option<Network> {
 fn dead_letters(wire: &mut Wire<'_>, at: At) {
     let Some(node) = wire.node(at, None) else { return };
     let properties = &wire.resource(at).properties;
-    if let Some(target) = properties.at(&["DeadLetterConfig", "TargetArn"]) {
+    if let Some(target) = read::at(properties, &["DeadLetterConfig", "TargetArn"]) {
         let via = Via::DeadLetters { attempts_max: Setting::Default };
-        wire.wired_to(at, node, target, "", &(Mode::Async, via));
+        wire.wired_to(at, node, &target, "", &(Mode::Async, via));
     }
-    if let Some(group) = properties.at(&["LoggingConfig", "LogGroup"]) {
-        let retention = wire.leads(at.stack(), group, "logs").iter().find_map(|lead| {
+    if let Some(group) = read::at(properties, &["LoggingConfig", "LogGroup"]) {
+        let retention = wire.leads(at.stack(), &group, "logs").iter().find_map(|lead| {
             let group = lead.resource().map(|at| wire.resource(at))?;
             group.properties.get("RetentionInDays")
         });
@@ -173,10 +172,10 @@ fn invoke_config(wire: &mut Wire<'_>, at: At) {
     let properties = &wire.resource(at).properties;
     let retries = read::integer(properties.get("MaximumRetryAttempts"));
     let age = read::integer(properties.get("MaximumEventAgeInSeconds"));
-    let success = properties.at(&["DestinationConfig", "OnSuccess", "Destination"]);
-    let failure = properties.at(&["DestinationConfig", "OnFailure", "Destination"]);
+    let success = read::at(properties, &["DestinationConfig", "OnSuccess", "Destination"]);
+    let failure = read::at(properties, &["DestinationConfig", "OnFailure", "Destination"]);
     for to in functions(wire, at, properties.get("FunctionName")) {
-        let (retries, age, dead) = (retries.clone(), age.clone(), read::there(failure));
+        let (retries, age, dead) = (retries.clone(), age.clone(), read::there(failure.as_deref()));
         change(wire, to.node, |function| {
             if function.async_retries_max.is_default() {
                 function.async_retries_max = retries;
@@ -188,7 +187,7 @@ fn invoke_config(wire: &mut Wire<'_>, at: At) {
                 function.dead_letters = dead;
             }
         });
-        for (target, of) in [(success, Destination::Success), (failure, Destination::Failure)] {
+        for (target, of) in [(&success, Destination::Success), (&failure, Destination::Failure)] {
             if let Some(target) = target {
                 wire.wired_to(at, to.node, target, "", &(Mode::Async, Via::Destination(of)));
             }

@@ -8,11 +8,15 @@ use super::{
     Wire,
     index::At,
     pattern::{Hole, Pattern},
+    read,
 };
 use crate::document::{Reference, Tree, Value};
 
 /// How many names for one another are followed: a file can make a circle of them.
 const DEPTH_MAX: usize = 8;
+
+/// To how many things one value can lead, by conditions in conditions; the rest is dropped.
+const LEADS_MAX: usize = 16;
 
 /// What a value leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +79,9 @@ struct Named<'a> {
 impl Wire<'_> {
     /// What a value of a stack leads to; several where a condition decides. `service` says what a bare name names.
     pub(super) fn leads(&self, stack: usize, value: &Tree, service: &str) -> Vec<Lead> {
-        self.leads_from(stack, value, service, 0)
+        let mut leads = self.leads_from(stack, value, service, 0);
+        leads.truncate(LEADS_MAX);
+        leads
     }
 
     /// As [`Wire::leads`], on the way from another resource, `depth` names deep.
@@ -95,7 +101,7 @@ impl Wire<'_> {
                 let only_two = all.len() == 2;
                 let mut leads = Vec::new();
                 for (number, some) in all.into_iter().enumerate() {
-                    let condition = condition(&unknown.why, only_two && number == 1);
+                    let condition = read::in_case(&unknown.why, only_two && number == 1);
                     leads.extend(
                         some.into_iter().map(|lead| Lead { conditional: Some(condition.clone()), ..lead }),
                     );
@@ -308,16 +314,6 @@ impl Wire<'_> {
             Some(stands_for) => stands_for(self, at, depth + 1),
             None => vec![Lead::to(To::Resource(at, None))],
         }
-    }
-}
-
-/// The condition under which the first of two values is meant, or the second.
-fn condition(why: &str, otherwise: bool) -> String {
-    let named = why.strip_prefix("the condition ").and_then(|rest| rest.strip_suffix(" is not known"));
-    match named {
-        Some(name) if otherwise => format!("not {name}"),
-        Some(name) => name.to_string(),
-        None => why.to_string(),
     }
 }
 

@@ -80,26 +80,18 @@ pub(super) fn dead_letters(wire: &mut Wire<'_>, at: At, from: NodeId, policy: &T
             }
         }
         Value::Unknown(unknown) if !unknown.one_of.is_empty() => {
-            for one in &unknown.one_of {
-                dead_letters_if(wire, at, from, one, &unknown.why);
+            let before = wire.condition.clone();
+            for read::Item { tree, condition } in read::items(Some(policy)) {
+                wire.condition = condition;
+                dead_letters(wire, at, from, tree);
             }
+            wire.condition = before;
         }
         Value::Unknown(unknown) => {
             wire.unresolved(at, policy.span, format!("the redrive policy is not known: {}", unknown.why));
         }
         Value::Null => {}
         _ => dead_letters_of_text(wire, at, from, policy),
-    }
-}
-
-/// A redrive policy that a condition chooses.
-fn dead_letters_if(wire: &mut Wire<'_>, at: At, from: NodeId, policy: &Tree, condition: &str) {
-    let Some(target) = policy.get("deadLetterTargetArn") else { return };
-    let attempts_max = read::integer(policy.get("maxReceiveCount"));
-    for mut to in wire.reach(at, target, "sqs") {
-        to.conditional.get_or_insert_with(|| condition.to_string());
-        let how = (Mode::Async, Via::DeadLetters { attempts_max: attempts_max.clone() });
-        wire.wired(at, target.span, &from.into(), &to, how);
     }
 }
 

@@ -19,13 +19,13 @@ fn mapping(wire: &mut Wire<'_>, at: At) {
         ..event_source(properties)
     };
     let span = properties.get("EventSourceArn").map_or(properties.span, |arn| arn.span);
-    let failure = properties.at(&["DestinationConfig", "OnFailure", "Destination"]);
+    let failure = read::at(properties, &["DestinationConfig", "OnFailure", "Destination"]);
     for to in &functions {
         for from in &sources {
             let via = Via::EventSource(Box::new(source.clone()));
             wire.wired(at, span, from, to, (Mode::Poll, via));
         }
-        if let Some(failure) = failure {
+        if let Some(failure) = &failure {
             let via = Via::DeadLetters { attempts_max: Setting::Default };
             wire.wired_to(at, to.node, failure, "", &(Mode::Async, via));
         }
@@ -56,21 +56,23 @@ fn is_consumer(wire: &Wire<'_>, at: At, arn: &Tree) -> bool {
 
 /// The settings of a mapping, which SAM's events and the Serverless Framework's have under the same names.
 fn event_source(properties: &Tree) -> EventSource {
-    let get = |keys: &[&str]| properties.at(keys);
+    let get = |keys: &[&str]| read::at(properties, keys);
     EventSource {
-        batch_max: read::integer(get(&["BatchSize"])),
-        window_s: read::integer(get(&["MaximumBatchingWindowInSeconds"])),
-        concurrency_max: read::integer(get(&["ScalingConfig", "MaximumConcurrency"])),
-        partial_failures: has(get(&["FunctionResponseTypes"]), "ReportBatchItemFailures"),
-        filters: filters(get(&["FilterCriteria"])),
-        enabled: read::boolean(get(&["Enabled"])),
-        parallelization: read::integer(get(&["ParallelizationFactor"])),
-        retries_max: read::integer(get(&["MaximumRetryAttempts"])),
-        age_max_s: read::integer(get(&["MaximumRecordAgeInSeconds"])),
-        bisect: read::boolean(get(&["BisectBatchOnFunctionError"])),
-        tumbling_window_s: read::integer(get(&["TumblingWindowInSeconds"])),
-        on_failure: read::there(get(&["DestinationConfig", "OnFailure", "Destination"])),
-        provisioned_pollers: get(&["ProvisionedPollerConfig"]).is_some_and(|tree| tree.value != Value::Null),
+        batch_max: read::integer(get(&["BatchSize"]).as_deref()),
+        window_s: read::integer(get(&["MaximumBatchingWindowInSeconds"]).as_deref()),
+        concurrency_max: read::integer(get(&["ScalingConfig", "MaximumConcurrency"]).as_deref()),
+        partial_failures: has(get(&["FunctionResponseTypes"]).as_deref(), "ReportBatchItemFailures"),
+        filters: filters(get(&["FilterCriteria"]).as_deref()),
+        enabled: read::boolean(get(&["Enabled"]).as_deref()),
+        parallelization: read::integer(get(&["ParallelizationFactor"]).as_deref()),
+        retries_max: read::integer(get(&["MaximumRetryAttempts"]).as_deref()),
+        age_max_s: read::integer(get(&["MaximumRecordAgeInSeconds"]).as_deref()),
+        bisect: read::boolean(get(&["BisectBatchOnFunctionError"]).as_deref()),
+        tumbling_window_s: read::integer(get(&["TumblingWindowInSeconds"]).as_deref()),
+        on_failure: read::there(get(&["DestinationConfig", "OnFailure", "Destination"]).as_deref()),
+        provisioned_pollers: properties
+            .get("ProvisionedPollerConfig")
+            .is_some_and(|tree| tree.value != Value::Null),
         own_throughput: false,
     }
 }

@@ -29,10 +29,11 @@ fn topic(wire: &mut Wire<'_>, at: At) {
 
 fn own_subscriptions(wire: &mut Wire<'_>, at: At) {
     let Some(topic) = wire.node(at, None) else { return };
-    let subscriptions = wire.property(at, "Subscription").map(Tree::one_or_many).unwrap_or_default();
-    for (number, subscription) in subscriptions.iter().enumerate() {
-        subscribe(wire, at, &topic.into(), subscription, number);
+    for (number, subscription) in read::items(wire.property(at, "Subscription")).into_iter().enumerate() {
+        wire.condition = subscription.condition;
+        subscribe(wire, at, &topic.into(), subscription.tree, number);
     }
+    wire.condition = None;
 }
 
 fn subscription(wire: &mut Wire<'_>, at: At) {
@@ -51,7 +52,7 @@ fn subscribe(wire: &mut Wire<'_>, at: At, topic: &Reached, of: &Tree, number: us
     let subscription = Subscription {
         protocol: protocol.clone(),
         raw: read::boolean(of.get("RawMessageDelivery")),
-        filter: of.get("FilterPolicy").cloned(),
+        filter: of.get("FilterPolicy").map(read::json),
         filters_body: of.get("FilterPolicyScope").and_then(Tree::as_str) == Some("MessageBody"),
         redrive: read::there(of.get("RedrivePolicy")),
     };

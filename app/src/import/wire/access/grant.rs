@@ -9,6 +9,7 @@ use crate::{
         Wire,
         index::At,
         lead::{Lead, To},
+        read::{self, Item},
     },
 };
 
@@ -60,7 +61,8 @@ impl Grants {
         others.map(|(to, grants)| (to, grants.as_slice()))
     }
 
-    fn add(&mut self, wire: &Wire<'_>, stack: usize, statement: &Tree) {
+    fn add(&mut self, wire: &Wire<'_>, stack: usize, item: &Item<'_>) {
+        let statement = item.tree;
         let denies = statement.get("Effect").and_then(Tree::as_str) == Some("Deny");
         let conditional = statement.get("Condition").is_some();
         let actions = statement.get("Action").map(Tree::one_or_many).unwrap_or_default();
@@ -72,7 +74,8 @@ impl Grants {
             self.wide.extend(every.map(|action| (*action).to_string()));
         }
         for resource in resources {
-            for lead in wire.leads(stack, resource, "") {
+            for mut lead in wire.leads(stack, resource, "") {
+                lead.conditional = lead.conditional.or_else(|| item.condition.clone());
                 match (denies, is_everything(resource, &lead.to)) {
                     // A condition may let it through.
                     (true, _) if conditional => {}
@@ -159,8 +162,8 @@ pub(super) fn of_roles(wire: &Wire<'_>) -> BTreeMap<At, Grants> {
         let properties = &wire.resource(at).properties;
         match wire.resource(at).resource_type.as_str() {
             "AWS::IAM::Role" => {
-                for policy in properties.get("Policies").map(Tree::one_or_many).unwrap_or_default() {
-                    add(wire, &mut roles, at, (at, policy), &mut left);
+                for policy in read::items(properties.get("Policies")) {
+                    add(wire, &mut roles, at, (at, policy.tree), &mut left);
                 }
                 let arns = properties.get("ManagedPolicyArns").map(Tree::one_or_many).unwrap_or_default();
                 for arn in arns {
@@ -192,12 +195,12 @@ fn add(
     (of, policy): (At, &Tree),
     left: &mut usize,
 ) {
-    let statements = policy.at(&["PolicyDocument", "Statement"]).map(Tree::one_or_many).unwrap_or_default();
+    let statements = policy.at(&["PolicyDocument", "Statement"]);
     let grants = roles.entry(role).or_default();
-    for statement in statements {
+    for statement in read::items(statements) {
         let Some(less) = left.checked_sub(1) else { return };
         *left = less;
-        grants.add(wire, of.stack(), statement);
+        grants.add(wire, of.stack(), &statement);
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) fn shortest_s(text: &str) -> Result<i64, &'static str> {
     let within = times.iter().zip(times.iter().skip(1)).map(|(a, b)| b - a).min();
     let from_last_to_first = 24 * 60 - last + first;
 
+    if matches!(days, Days::Every) && months.len() == 12 && years.len() > 1 {
+        return Ok(within.map_or(from_last_to_first, |within| within.min(from_last_to_first)) * 60);
+    }
     let mut between = None;
     let mut before: Option<i64> = None;
     for (year, month) in
@@ -34,7 +37,7 @@ pub(super) fn shortest_s(text: &str) -> Result<i64, &'static str> {
     {
         let first_day = day_number(year, month, 1);
         let length = month_length(year, month);
-        for day in (1..=length).filter(|day| days.has(first_day, length, *day)) {
+        for day in days.of(first_day, length) {
             let number = first_day + day - 1;
             if let Some(before) = before {
                 let gap = (number - before - 1) * 24 * 60 + from_last_to_first;
@@ -143,22 +146,25 @@ impl Days {
         }
     }
 
-    /// Whether a day is one of them, in a month with a first day and a length.
-    fn has(&self, first_day: i64, length: i64, day: i64) -> bool {
+    /// Those of a month with a first day and a length, in order.
+    fn of(&self, first_day: i64, length: i64) -> Vec<i64> {
         // 1 January 1970, day 0, was a Thursday, which is 5.
         let weekday = |day: i64| (first_day + day - 1 + 4).rem_euclid(7) + 1;
-        match self {
-            Days::Every => true,
-            Days::OfMonth(days) => days.binary_search(&day).is_ok(),
-            Days::Last(before) => day == length - before,
-            Days::Workday(near) => {
-                let near = if *near == 0 { length } else { *near };
-                near <= length && day == workday(near, length, weekday(near))
-            }
-            Days::OfWeek(days) => days.binary_search(&weekday(day)).is_ok(),
-            Days::NthOfWeek(of, 0) => weekday(day) == *of && day + 7 > length,
-            Days::NthOfWeek(of, nth) => weekday(day) == *of && (day - 1) / 7 + 1 == *nth,
-        }
+        let first = |of: i64| 1 + (of - weekday(1)).rem_euclid(7);
+        let mut days = match self {
+            Days::Every => (1..=length).collect(),
+            Days::OfMonth(days) => days.clone(),
+            Days::Last(before) => vec![length - before],
+            Days::Workday(0) => vec![workday(length, length, weekday(length))],
+            Days::Workday(near) if *near <= length => vec![workday(*near, length, weekday(*near))],
+            Days::Workday(_) => Vec::new(),
+            Days::OfWeek(of) => of.iter().flat_map(|of| (first(*of)..=length).step_by(7)).collect(),
+            Days::NthOfWeek(of, 0) => vec![first(*of) + (length - first(*of)) / 7 * 7],
+            Days::NthOfWeek(of, nth) => vec![first(*of) + (nth - 1) * 7],
+        };
+        days.retain(|day| (1..=length).contains(day));
+        days.sort_unstable();
+        days
     }
 }
 
