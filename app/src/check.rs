@@ -70,6 +70,7 @@
 mod baseline;
 mod finding;
 pub mod fix;
+pub mod load;
 mod look;
 pub mod paths;
 mod rules;

@@ -1,13 +1,27 @@
 //! Our rules, a module for each kind of wall.
 
+mod advice;
+mod batches;
 mod chain;
+mod consumers;
 mod cycles;
+mod databases;
 mod dead_letters;
+mod delivery;
 mod gateway;
+mod logging;
 mod machine;
+mod machines;
+mod networks;
 mod payload;
+mod pool;
+mod quotas;
 mod retries;
+mod runtimes;
+mod schedules;
+mod tenancy;
 mod visibility;
+mod warm;
 
 use super::{Found, Look, Severity};
 
@@ -58,5 +72,36 @@ pub fn ours() -> Vec<&'static dyn Rule> {
         &dead_letters::Unread,
         &retries::Retries,
         &cycles::Cycles,
+        &pool::Reservations,
+        &pool::Starving,
+        &consumers::Scaling,
+        &pool::FanOut,
+        &consumers::Consumers,
+        &consumers::Filters,
+        &delivery::Policy,
+        &delivery::Fifo,
+        &batches::Window,
+        &batches::Fill,
+        &batches::Partial,
+        &delivery::Groups,
+        &warm::Unused,
+        &schedules::Overlap,
+        &databases::Storm,
+        &consumers::Readers,
+        &batches::Poison,
+        &networks::NoWayOut,
+        &networks::ThroughNat,
+        &logging::Bodies,
+        &warm::ColdReads,
+        &machines::Joins,
+        &tenancy::Isolation,
+        &runtimes::Deprecated,
+        &quotas::Quotas,
+        &advice::Retention,
+        &advice::Tracing,
+        &advice::Alarms,
+        &advice::Budgets,
+        &advice::Throttling,
+        &advice::WideGrants,
     ]
 }

@@ -362,4 +362,13 @@ limits! {
     SecretReadsPerS = "secret.reads_per_s", PerSecond;
     /// Parameters that an account may read a second.
     ParameterReadsPerS = "parameter.reads_per_s", PerSecond;
+
+    /// Memory by which PostgreSQL's default of connections is computed.
+    DatabasePostgresBytesPerConnection = "database.postgres_bytes_per_connection", Bytes;
+    /// Memory by which the default of connections of MySQL and MariaDB is computed.
+    DatabaseMysqlBytesPerConnection = "database.mysql_bytes_per_connection", Bytes;
+    /// PostgreSQL's default of connections at most.
+    DatabasePostgresConnectionsMax = "database.postgres_connections_max", Count;
+    /// Connections with work that one processor serves before everything slows down.
+    DatabaseConnectionsPerProcessor = "database.connections_per_processor", Count;
 }
