@@ -9,7 +9,8 @@ use super::{
 use crate::document::{Entry, Tree, Value};
 
 /// Plugins that draw edges or change functions in ways that are not read.
-const UNREAD: [&str; 10] = [
+const UNREAD: [&str; 11] = [
+    "serverless-apigateway-service-proxy",
     "serverless-plugin-warmup",
     "serverless-external-s3-event",
     "serverless-plugin-existing-s3",

@@ -45,6 +45,10 @@ const ACTIONS: &[(&str, Mode)] = &[
     ("es:ESHttpPut", Mode::Sync),
     ("rds-data:ExecuteStatement", Mode::Sync),
     ("rds-data:BatchExecuteStatement", Mode::Sync),
+    ("es:ESHttpPost", Mode::Sync),
+    ("es:ESHttpPut", Mode::Sync),
+    ("es:ESHttpPatch", Mode::Sync),
+    ("es:ESHttpDelete", Mode::Sync),
     // These read, and yet they are calls that are made, and have a rate.
     ("secretsmanager:GetSecretValue", Mode::Sync),
     ("ssm:GetParameter", Mode::Sync),
