@@ -65,9 +65,15 @@ impl Rule for Deprecated {
                 Some(State::Blocked { creating, updating }) => {
                     let since =
                         if creating.is_empty() { String::new() } else { format!(" since {creating}") };
-                    let what =
-                        if updating { "can be neither made nor changed" } else { "can't be made any more" };
-                    (format!("AWS rejects {who}: functions of {name} {what}{since}"), Severity::Error)
+                    // What is deployed goes on and can be changed: whether this is, no file says.
+                    if updating {
+                        let what = "can be neither made nor changed";
+                        (format!("AWS rejects {who}: functions of {name} {what}{since}"), Severity::Error)
+                    } else {
+                        let what = "can't be made any more";
+                        let only = "only those that are deployed can still be changed";
+                        (format!("{who}: functions of {name} {what}{since}, {only}"), Severity::Warning)
+                    }
                 }
                 Some(State::Deprecated { blocked }) => {
                     let ends = blocked.map_or_else(String::new, |day| {
