@@ -1,9 +1,13 @@
 //! Templates of others with the graph and the findings that a reader of them would draw by hand, with reasons, in
 //! `labels.txt` of each folder: how much of the graph is found, and whether more is found than there is.
 
-#![allow(clippy::tests_outside_test_module, reason = "an integration test")]
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test by panicking")]
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use flyball_app::{
     check::{self, Level, Look},
@@ -28,7 +32,7 @@ fn folders() -> Vec<PathBuf> {
 }
 
 /// The edges and the findings that are labelled.
-fn labels(folder: &PathBuf) -> (Lines, Lines) {
+fn labels(folder: &Path) -> (Lines, Lines) {
     let (mut edges, mut findings) = (Lines::new(), Lines::new());
     for line in fs::read_to_string(folder.join("labels.txt")).unwrap().lines() {
         match line.strip_prefix("finding ") {
@@ -41,7 +45,7 @@ fn labels(folder: &PathBuf) -> (Lines, Lines) {
 }
 
 /// The edges and the findings that are found.
-fn found(folder: &PathBuf) -> (Lines, Lines) {
+fn found(folder: &Path) -> (Lines, Lines) {
     let file = ["template.yaml", "template.yml", "serverless.yml"].map(|name| folder.join(name));
     let file = file.iter().find(|file| file.exists()).unwrap();
     let name = file.file_name().unwrap().to_str().unwrap().to_string();

@@ -110,7 +110,10 @@ fn changed(mut text: String, change: &Change) -> String {
             let part = text[range.clone()].to_string();
             text.insert_str(range.end, &part);
         }
-        Change::Insert(at, word) => text.insert_str(boundary(&text, at), WORDS[word % WORDS.len()]),
+        Change::Insert(at, word) => {
+            let word = WORDS.get(word % WORDS.len()).copied().unwrap_or_default();
+            text.insert_str(boundary(&text, at), word);
+        }
         // A word of the text in the place of another.
         Change::Replace(at, from) => {
             let word = |text: &str, at: usize| {
