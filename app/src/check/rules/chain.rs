@@ -139,10 +139,9 @@ fn by_traffic(look: &Look<'_>, found: &mut Found<'_>) {
         let Some((has_s, takes_s, way)) = worst else { continue };
         let (has, takes) = (words::seconds(has_s), words::seconds(takes_s));
         let name = &node.name;
+        let timed = way.iter().filter(|edge| p99_s(look, look.design.edge(**edge).to).is_some()).count();
         let message = format!(
-            "one request in a hundred takes {takes} through the {} functions that wait for one another, and \
-             {name} gives up after {has}",
-            way.len()
+            "{timed} stated times of what waits for one another come to {takes}, and {name} gives up after {has}"
         );
         let help =
             "take the last of them out of the request: hand over to a queue and answer at once".to_string();

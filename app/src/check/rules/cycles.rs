@@ -50,6 +50,10 @@ fn steps(design: &Design) -> Steps {
             continue;
         }
         let Via::Access(access) = &edge.via else {
+            // What a rule hands on to a bus, or a state machine puts there, has a source that no file states.
+            if matches!(design.node(edge.to).kind, Kind::Bus(_)) && !sure {
+                continue;
+            }
             steps.add(edge.from, Step { edges: vec![id], to: edge.to });
             continue;
         };

@@ -35,6 +35,8 @@ impl Rule for NoTimeout {
                         _ => None,
                     })
                     .filter(|(_, _, task)| task.pattern == pattern)
+                    // A state machine of these files that is waited for is looked at itself.
+                    .filter(|(_, edge, _)| !matches!(look.design.node(edge.to).kind, Kind::Machine(_)))
                     .filter(|(_, _, task)| task.timeout_s.is_default() && task.heartbeat_s.is_default())
                     .collect();
                 if let Some(draft) = hangs(look, (id, node), pattern, &open) {
