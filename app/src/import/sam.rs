@@ -277,6 +277,3 @@ impl<'a> Lowering<'a> {
         });
     }
 }
-
-#[cfg(test)]
-mod tests;
