@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "flyball", version, max_term_width = 80, disable_help_subcommand = true)]
 pub struct Arguments {
-    /// What to print: text for people, or JSON for programs
+    /// What to print: text for people, JSON for programs, SARIF (check only)
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     #[command(subcommand)]
@@ -22,12 +22,21 @@ pub enum Format {
     Text,
     /// Programs.
     Json,
+    /// Code scanning; of `check` only.
+    Sarif,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Write a new application that can be served at once
     Init(Init),
+    /// Say where a design hits a wall, before it is deployed
+    Check(Box<Check>),
+    /// Print the page of a rule or an error, such as FB0001
+    Explain {
+        /// Its code
+        code: String,
+    },
     /// Run an application
     Serve(Serve),
     /// Run the codewatch example under recorded traffic of many tenants
@@ -46,6 +55,63 @@ pub struct Init {
     /// The application's directory; created where it is not there
     #[arg(default_value = ".")]
     pub directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Templates and directories of them; - is standard input [default: what the
+    /// working directory has: flyball.toml, template.yaml, serverless.yml, cdk.out]
+    #[arg(value_name = "FILE|DIR")]
+    pub paths: Vec<String>,
+    /// The limits: aws, flyball, or a file of your own [default: the file's platform]
+    #[arg(long, value_name = "aws|flyball|PATH")]
+    pub profile: Option<String>,
+    /// From which level on findings make exit code 1
+    #[arg(long, value_enum, default_value_t = Deny::Error)]
+    pub deny: Deny,
+    /// Good practice too: log retention, tracing, alarms and the like
+    #[arg(long)]
+    pub advice: bool,
+    /// Draw the design with its walls: a file by its ending, .svg, .dot or .mmd; or
+    /// dot or mermaid on standard output, in the report's place
+    #[arg(long, value_name = "FILE|dot|mermaid")]
+    pub graph: Option<String>,
+    /// Only findings that this git revision or baseline file does not have
+    #[arg(long, value_name = "BASE")]
+    pub against: Option<String>,
+    /// Write what is found to a baseline file for --against; exit code 0
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["against", "fix", "fix_unsafe"])]
+    pub write_baseline: Option<PathBuf>,
+    /// The rules as of this version, so that an upgrade finds nothing new
+    #[arg(long, value_name = "N")]
+    pub rules_version: Option<u32>,
+    /// Make the changes that can't change what the application does
+    #[arg(long)]
+    pub fix: bool,
+    /// Make the others too, and show them all as a diff
+    #[arg(long, conflicts_with = "fix")]
+    pub fix_unsafe: bool,
+    /// With --fix or --fix-unsafe: only show the diff
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The stage of serverless.yml and of samconfig.toml
+    #[arg(long)]
+    pub stage: Option<String>,
+    /// The value of a template's parameter; may be repeated
+    #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, String)>,
+    /// AWS::Region
+    #[arg(long)]
+    pub region: Option<String>,
+}
+
+/// A level of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deny {
+    /// The deployment is rejected, or it is broken at any traffic
+    Error,
+    /// A wall under the stated traffic, or under one fault, too
+    Warning,
 }
 
 #[derive(Debug, Args)]
@@ -353,6 +419,12 @@ pub struct Which {
     pub dry_run: bool,
     #[command(flatten)]
     pub letters: Letters,
+}
+
+/// Reads `KEY=VALUE`.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    if key.is_empty() { Err("write KEY=VALUE".into()) } else { Ok((key.into(), value.into())) }
 }
 
 /// Reads `250ms`, `10s`, `5m` or `24h`.

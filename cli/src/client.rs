@@ -127,7 +127,7 @@ fn unanswered(url: &str, error: &HttpError) -> Stop {
 fn show(format: Format, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Stop> {
     match format {
         Format::Text => print(&text()),
-        Format::Json => {
+        Format::Json | Format::Sarif => {
             print_json(&serde_json::to_value(value).map_err(|error| Stop::failed(error.to_string()))?)
         }
     }

@@ -1,6 +1,7 @@
 //! The one binary: verbs, terminal output, exit codes.
 //!
 //! - `arguments`: what can be written on the command line.
+//! - `check`: reads templates, finds walls. `explain`: the page of a rule or an error.
 //! - `serve`: a platform with its gateway and admin API. `init`: a new application.
 //! - `client`: the verbs that ask a running server by its admin API.
 //! - `demo`: codewatch under recorded traffic, and whether every promise held.
@@ -10,8 +11,10 @@
 //! application or its surroundings are wrong.
 
 mod arguments;
+mod check;
 mod client;
 mod demo;
+mod explain;
 mod http;
 mod init;
 mod serve;
@@ -20,7 +23,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Verb};
+use arguments::{Arguments, Format, Verb};
 use clap::{CommandFactory as _, Parser as _};
 use stop::Stop;
 
@@ -39,7 +42,12 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Stop> {
     let format = arguments.format;
+    if format == Format::Sarif && !matches!(arguments.verb, Verb::Check(_)) {
+        return Err(Stop::wrong("only check prints SARIF: use --format text or json"));
+    }
     match arguments.verb {
+        Verb::Check(wanted) => check::run(&wanted, format),
+        Verb::Explain { code } => explain::run(&code, format),
         Verb::Init(wanted) => init::run(&wanted),
         Verb::Completions { shell } => {
             let mut text = Vec::new();

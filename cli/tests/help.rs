@@ -8,9 +8,11 @@ use flyball::{run, text};
 #[test]
 fn help_says_what_there_is() {
     let here = std::env::temp_dir();
-    let verbs: [&[&str]; 12] = [
+    let verbs: [&[&str]; 14] = [
         &[],
         &["init"],
+        &["check"],
+        &["explain"],
         &["serve"],
         &["demo"],
         &["invoke"],

@@ -35,7 +35,7 @@ pub(super) async fn invoke(invoke: Invoke, format: Format) -> Result<(), Stop> {
     let path = format!("/api/v1/functions/{}/invoke", quoted(&invoke.function));
     let response: CallResponse = Admin::new(&invoke.server)?.post(&path, &call).await?;
     match format {
-        Format::Json => show(format, &response, String::new)?,
+        Format::Json | Format::Sarif => show(format, &response, String::new)?,
         Format::Text => raw(&response)?,
     }
     match response.status {
