@@ -1,5 +1,10 @@
 //! `flyball check` and `explain`, on the real binary.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that can't go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that can't go on fails"
+)]
 
 #[expect(dead_code, reason = "each test file uses its part")]
 mod flyball;
@@ -70,9 +75,8 @@ fn code(output: &Output) -> i32 {
 
 fn json(folder: &Path, arguments: &[&str]) -> Value {
     let output = check(folder, &[&["--format", "json"], arguments].concat());
-    let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!("{error}: {}{}", text(&output.stdout), text(&output.stderr))
-    });
+    let document = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", text(&output.stdout), text(&output.stderr)));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../app/check.schema.json");
     let described: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     schema::fits(&described, &described, &document, "report");
@@ -144,7 +148,10 @@ fn bad_input_is_said_with_its_place_and_the_rest_is_checked() {
     let output = check(folder.path(), &["no/template.yaml", "gone.yaml", "good"]);
     let said = text(&output.stdout);
     assert_eq!(code(&output), 1, "{said}");
-    assert!(said.contains("FB0007") && said.contains("gone.yaml") && said.contains("no/template.yaml"), "{said}");
+    assert!(
+        said.contains("FB0007") && said.contains("gone.yaml") && said.contains("no/template.yaml"),
+        "{said}"
+    );
     let output = check(folder.path(), &["torn/template.yaml"]);
     assert_ne!(code(&output), 101, "{}", text(&output.stderr));
     let nothing = check(&folder.path().join("empty"), &[]);
@@ -247,7 +254,10 @@ fn an_unsafe_fix_is_shown_and_keeps_comments_and_form() {
     assert_eq!(code(&output), 0, "{said}{}", text(&output.stderr));
     insta::assert_snapshot!("fix-unsafe", said);
     let mended = fs::read_to_string(&file).unwrap();
-    assert_eq!(mended, WALL.replace("VisibilityTimeout: 30   # seconds", "VisibilityTimeout: 360   # seconds"));
+    assert_eq!(
+        mended,
+        WALL.replace("VisibilityTimeout: 30   # seconds", "VisibilityTimeout: 360   # seconds")
+    );
 }
 
 #[test]
@@ -267,7 +277,8 @@ fn pages_are_explained() {
     let output = run(&here, &["explain", "fb0007"]);
     let page = text(&output.stdout);
     assert!(output.status.success() && page.starts_with("FB0007: "), "{page}");
-    let widest = page.lines().filter(|line| !line.starts_with(['|', ' '])).map(|line| line.chars().count()).max();
+    let widest =
+        page.lines().filter(|line| !line.starts_with(['|', ' '])).map(|line| line.chars().count()).max();
     assert!(widest <= Some(80), "{page}");
     assert!(text(&run(&here, &["explain", "FE3001"]).stdout).starts_with("FE3001: not TOML\n"));
     let output = run(&here, &["explain", "FB007"]);

@@ -79,8 +79,7 @@ fn look_again(asked: &Asked, gathered: &Gathered, changed: &BTreeMap<&str, &str>
         name: input.name.clone(),
         text: changed.get(input.name.as_str()).map_or_else(|| input.text.clone(), |text| (*text).to_string()),
     });
-    let again = Gathered { inputs: inputs.collect(), ..gathered.without_inputs() };
-    asked.look(&again, &Over { changed })
+    asked.look(&gathered.with(inputs.collect()), &Over { changed })
 }
 
 /// The disk as it will be.

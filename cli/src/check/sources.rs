@@ -52,7 +52,7 @@ const DEFAULTS: [&str; 7] = [
 ];
 
 /// What a path is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Is {
     File,
     Directory,
@@ -171,10 +171,10 @@ fn folder(path: &str) -> &str {
 }
 
 impl Gathered {
-    /// The same but for the files themselves.
-    pub(super) fn without_inputs(&self) -> Gathered {
+    /// The same with other texts of its files.
+    pub(super) fn with(&self, inputs: Vec<Input>) -> Gathered {
         let (unread, roots) = (self.unread.clone(), self.roots.clone());
-        Gathered { inputs: Vec::new(), unread, roots, bytes: 0 }
+        Gathered { inputs, unread, roots, bytes: self.bytes }
     }
 
     fn file(&mut self, sources: &dyn Sources, path: &str) {

@@ -19,7 +19,7 @@ const MARK_HEIGHT: f64 = 20.0;
 const LEGEND_HEIGHT: f64 = 44.0;
 /// The narrowest box, and the legend's width, pixels.
 const BOX_WIDTH_MIN: f64 = 110.0;
-const LEGEND_WIDTH: f64 = 640.0;
+const LEGEND_WIDTH: f64 = 700.0;
 /// How far below the middle of a box lines against the flow meet it, pixels.
 const BACK_ASIDE: f64 = 11.0;
 /// Characters of a name.
