@@ -5,6 +5,9 @@ use std::{collections::BTreeMap, ops::Range};
 use super::{DEPTH_MAX, NODES_MAX, ParseError, Parsed, TEXT_BYTES};
 use crate::document::{Entry, FileId, Span, Tree, Value};
 
+/// Doubts about one file that are told.
+const DOUBTS_MAX: usize = 1_000;
+
 /// Makes trees: a reader opens and closes lists and maps, and puts what is in them.
 pub(super) struct Builder {
     file: FileId,
@@ -263,7 +266,7 @@ impl Builder {
                 if !matches!(map.value, Value::Map(_)) {
                     let message = "`<<` takes a map or a list of maps; this is passed over".to_string();
                     let help = "give it an alias of a map".to_string();
-                    self.parsed.doubts.push(ParseError { span: map.span, message, help });
+                    self.doubtful(ParseError { span: map.span, message, help });
                 }
                 self.weigh(map.entries().len(), place)?;
                 merged.extend(map.entries().iter().cloned());
@@ -296,11 +299,12 @@ impl Builder {
         dropped.sort_unstable();
         for (_, later) in &dropped {
             if let Some(entry) = entries.get(*later) {
-                self.parsed.doubts.push(ParseError {
+                let doubt = ParseError {
                     span: entry.key_span,
                     message: format!("the key {} stands twice; this one counts", quoted(&entry.key)),
                     help: "remove one of them".to_string(),
-                });
+                };
+                self.doubtful(doubt);
             }
         }
         let mut dropped = dropped.into_iter().map(|(at, _)| at).peekable();
@@ -314,7 +318,13 @@ impl Builder {
 
     pub(super) fn doubt(&mut self, place: Range<usize>, message: String, help: &str) {
         let doubt = self.error(place, message, help);
-        self.parsed.doubts.push(doubt);
+        self.doubtful(doubt);
+    }
+
+    fn doubtful(&mut self, doubt: ParseError) {
+        if self.parsed.doubts.len() < DOUBTS_MAX {
+            self.parsed.doubts.push(doubt);
+        }
     }
 
     pub(super) fn finish(self) -> Parsed {

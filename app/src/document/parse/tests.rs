@@ -129,6 +129,12 @@ fn of_keys_that_stand_twice_the_last_counts() {
 }
 
 #[test]
+fn of_very_many_doubts_the_first_are_told() {
+    let (_, parsed) = read_all(&"a: 1\n".repeat(5_000), Format::Yaml);
+    assert_eq!(parsed.unwrap().doubts.len(), 1_000);
+}
+
+#[test]
 fn several_documents_are_several_trees() {
     assert_eq!(yaml("a: 1\n---\nb: 2\n...\n---\n"), "{a: 1} --- {b: 2} --- null");
     assert_eq!(yaml(""), "");
