@@ -12,6 +12,7 @@ mod expression;
 mod function;
 mod naming;
 mod plugins;
+mod proxies;
 mod service;
 mod template;
 mod variables;
@@ -54,6 +55,7 @@ fn of_service(
     events::all(&mut service);
     plugins::machines(&mut service);
     plugins::app_sync(&mut service);
+    proxies::proxies(&mut service);
     let sections = resources(&mut service, name);
     let at = At(tree.span);
     let made_for = std::mem::take(&mut service.template.made_for);
