@@ -80,7 +80,8 @@ const DEAD: [&str; 4] = [
     "",
     "\n   DeadLetterQueue:\n    Type: SQS\n    # nobody knows\n    TargetArn: !GetAtt Failed.Arn",
     "\n   DeadLetterQueue: {Type: SQS, TargetArn: !GetAtt Failed.Arn} # here",
-    "\n   EventInvokeConfig:\n    DestinationConfig:\n     OnFailure:\n      Type: SQS\n      Destination: !GetAtt Failed.Arn",
+    "\n   EventInvokeConfig:\n    DestinationConfig:\n     OnFailure:\n      Type: SQS\n      \
+     Destination: !GetAtt Failed.Arn",
 ];
 
 proptest! {

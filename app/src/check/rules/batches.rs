@@ -2,7 +2,7 @@
 
 use crate::{
     check::{
-        About, Draft, Fix, Found, Look, Quantity, Rule, Severity,
+        About, Draft, Fix, Found, Look, Quantity, Rule, Severity, fix,
         load::number,
         rules::{consumers::receives, pool::named},
         words,
@@ -10,6 +10,9 @@ use crate::{
     design::{Edge, EdgeId, EventSource, Kind, Queue, Setting, Stream, Via},
     profile::Limit,
 };
+
+/// A batching window's key: CloudFormation's and the Serverless Framework's.
+const WINDOW: (&str, &str) = ("MaximumBatchingWindowInSeconds", "maximumBatchingWindow");
 
 /// FB0023: a batch that no event source may have without a window.
 pub(super) struct Window;
@@ -87,9 +90,16 @@ fn unwindowed(look: &Look<'_>, id: EdgeId, edge: &Edge, source: &EventSource, fo
     if let Some(limit) = look.limit(Limit::EventSourceUnwindowedBatchMax, "a batch without a window") {
         draft = draft.meets(limit, Quantity::stated("the batch", number(batch), "messages"));
     }
-    if let Setting::Stated(_, window) = source.window_s {
+    let files = &look.design.files;
+    let edit = match &source.window_s {
+        Setting::Stated(stated, window) => fix::number(files, *window, *stated, 1),
+        Setting::Default => fix::beside(files, span, WINDOW, "1"),
+        Setting::Unknown { .. } => None,
+    };
+    if let Some(edit) = edit {
+        // Messages wait for the window: that can show.
         let title = "MaximumBatchingWindowInSeconds: 1".to_string();
-        draft = draft.fix(Fix { title, safe: false, edits: vec![(window, "1".into())] });
+        draft = draft.fix(Fix { title, safe: false, edits: vec![edit] });
     }
     found.add(draft);
 }
