@@ -157,14 +157,17 @@ fn an_error_does_not_make_others_of_what_is_right() {
 }
 
 #[test]
-fn the_schema_file_is_in_step() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("flyball.schema.json");
-    let schema = format!("{:#}\n", json_schema());
-    if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        fs::write(&path, &schema).unwrap();
+fn the_schema_files_are_in_step() {
+    let report = flyball_app::report::json_schema();
+    for (name, schema) in [("flyball.schema.json", json_schema()), ("check.schema.json", report)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let schema = format!("{schema:#}\n");
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            fs::write(&path, &schema).unwrap();
+        }
+        let written = fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == schema, "app/{name} is old: run this test with UPDATE_SCHEMA=1");
     }
-    let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == schema, "app/flyball.schema.json is old: run this test with UPDATE_SCHEMA=1");
 }
 
 /// Walks the schema along a file; notes each key of the schema, and which of them the file has.

@@ -36,7 +36,11 @@ fn of_text(text: &str) -> Imported {
 fn graphs() {
     let cases = ["variables", "functions", "events", "plugins"].map(|name| format!("{name}/serverless.yml"));
     let others = ["resources/serverless.json", "compose/serverless-compose.yml"].map(String::from);
-    insta::with_settings!({ snapshot_path => "serverless", prepend_module_to_snapshot => false, omit_expression => true }, {
+    insta::with_settings!({
+        snapshot_path => "serverless",
+        prepend_module_to_snapshot => false,
+        omit_expression => true
+    }, {
         for name in cases.iter().chain(&others) {
             let case = name.split('/').next().unwrap();
             insta::assert_snapshot!(case, shown(&read(name, &Options::default())));

@@ -198,7 +198,13 @@ fn loops_in_loops_end() {
 fn stacks_that_nest_one_another_end() {
     let text = "Resources:\n".to_string()
         + &(0..10)
-            .map(|n| format!("  S{n}: {{Type: 'AWS::CloudFormation::Stack', Properties: {{TemplateURL: a.yaml, Parameters: {{P: !GetAtt S{}.Outputs.O}}}}}}\n", (n + 1) % 10))
+            .map(|n| {
+                let next = (n + 1) % 10;
+                format!(
+                    "  S{n}: {{Type: 'AWS::CloudFormation::Stack', Properties: {{TemplateURL: a.yaml, \
+                     Parameters: {{P: !GetAtt S{next}.Outputs.O}}}}}}\n"
+                )
+            })
             .collect::<String>()
         + "Outputs:\n  O: {Value: !GetAtt S0.Outputs.O}\n";
     let read = read(&[("a.yaml", text)]);
@@ -239,14 +245,15 @@ fn large(resources: usize) -> String {
             text,
             "  Queue{at}:\n    Type: AWS::SQS::Queue\n    Properties:\n      QueueName: !Sub '${{Stage}}-q{at}'\n      \
              VisibilityTimeout: 180\n      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt Dead{at}.Arn\n        \
-             maxReceiveCount: 5\n  Dead{at}:\n    Type: AWS::SQS::Queue\n    Properties: {{MessageRetentionPeriod: \
-             !If [IsOpen, 100, 200]}}\n  Role{at}:\n    Type: AWS::IAM::Role\n    Properties:\n      Policies:\n        \
-             - PolicyName: p\n          PolicyDocument:\n            Statement:\n              - {{Effect: Allow, Action: \
-             'sqs:SendMessage', Resource: !GetAtt Queue{at}.Arn}}\n  Function{at}:\n    Type: AWS::Lambda::Function\n    \
-             Properties:\n      Timeout: 30\n      Role: !GetAtt Role{at}.Arn\n      Environment: {{Variables: {{QUEUE: \
-             !Ref Queue{at}, ARN: !Join [':', [arn, !Ref 'AWS::Partition', sqs, x]]}}}}\n  Mapping{at}:\n    Type: \
-             AWS::Lambda::EventSourceMapping\n    Properties: {{EventSourceArn: !GetAtt Queue{at}.Arn, FunctionName: \
-             !Ref Function{at}, BatchSize: 10}}\n"
+             maxReceiveCount: 5\n  Dead{at}:\n    Type: AWS::SQS::Queue\n    Properties: \
+             {{MessageRetentionPeriod: !If [IsOpen, 100, 200]}}\n  Role{at}:\n    Type: AWS::IAM::Role\n    \
+             Properties:\n      Policies:\n        - PolicyName: p\n          PolicyDocument:\n            \
+             Statement:\n              - {{Effect: Allow, Action: 'sqs:SendMessage', Resource: !GetAtt \
+             Queue{at}.Arn}}\n  Function{at}:\n    Type: AWS::Lambda::Function\n    \
+             Properties:\n      Timeout: 30\n      Role: !GetAtt Role{at}.Arn\n      Environment: \
+             {{Variables: {{QUEUE: !Ref Queue{at}, ARN: !Join [':', [arn, !Ref 'AWS::Partition', sqs, x]]}}}}\n  \
+             Mapping{at}:\n    Type: AWS::Lambda::EventSourceMapping\n    Properties: \
+             {{EventSourceArn: !GetAtt Queue{at}.Arn, FunctionName: !Ref Function{at}, BatchSize: 10}}\n"
         );
     }
     text

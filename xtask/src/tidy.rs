@@ -81,6 +81,9 @@ const BANS: [&str; 6] = [
     "std::thread::spawn",
 ];
 
+/// Templates that others wrote, with their sources and licences.
+const OTHERS_TEMPLATES: &str = "app/tests/labelled/";
+
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 8] = ["common", "helper", "helpers", "misc", "types", "util", "utilities", "utils"];
 /// The tables of a wire format are types and nothing else.
@@ -516,8 +519,10 @@ fn tests_named(files: &[File], findings: &mut Findings) {
 }
 
 fn white_space(files: &[File], findings: &mut Findings) {
-    // Recorded requests and answers are kept byte for byte.
-    let recorded = |file: &&File| file.path.contains("/samples/") || file.is(".snap");
+    // Recorded requests and answers, and others' templates, are kept byte for byte.
+    let recorded = |file: &&File| {
+        file.path.contains("/samples/") || file.path.starts_with(OTHERS_TEMPLATES) || file.is(".snap")
+    };
     for file in files.iter().filter(|file| !recorded(file)) {
         let Some(text) = file.text().filter(|text| !text.is_empty()) else { continue };
         if !text.ends_with('\n') {

@@ -96,7 +96,11 @@ fn what_is_wrong_with_a_users_file_is_told_with_its_place() {
                 \"queue.retention_max\" = -5\n\"lambda.memory_max\" = { value = 1, unit = 'bytes' }\n\
                 [account]\ncomplete = 1\n[traffic.A]\npeak = 3\np99_ms = nan\n[traffic]\nB = 7\n";
     let wrong = Profile::with("ours.toml", text).expect_err("much is wrong");
-    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false, snapshot_path => "../../tests/snapshots" }, {
+    insta::with_settings!({
+        omit_expression => true,
+        prepend_module_to_snapshot => false,
+        snapshot_path => "../../tests/snapshots"
+    }, {
         insta::assert_snapshot!("profile_wrong", wrong.to_string());
     });
     assert!(Profile::with("ours.toml", &"#".repeat(5 << 20)).is_err());

@@ -232,15 +232,8 @@ fn a_program_reads_it() {
 }
 
 #[test]
-fn the_schema_file_is_in_step_and_describes_what_is_printed() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("check.schema.json");
+fn the_schema_describes_what_is_printed() {
     let described = json_schema();
-    let wanted = format!("{described:#}\n");
-    if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        std::fs::write(&path, &wanted).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == wanted, "app/check.schema.json is old: run this test with UPDATE_SCHEMA=1");
     let document = with_report(json);
     schema::fits(&described, &described, &document, "report");
     let document =

@@ -58,7 +58,8 @@ fn steps(design: &Design) -> Steps {
             continue;
         };
         match &design.node(edge.to).kind {
-            // A grant to write says nothing about which items are written, nor whether the stream's reader writes again.
+            // A grant to write says nothing about which items are written, nor whether the stream's reader
+            // writes again.
             Kind::Table(_) | Kind::Stream(_) if !sure => {}
             Kind::Bus(_) | Kind::Bucket(_) => {
                 for (next_id, next) in design.outgoing(edge.to) {

@@ -144,7 +144,8 @@ fn several_documents_are_several_trees() {
 
 #[test]
 fn brackets_may_end_at_a_lower_indentation() {
-    let text = "a:\n    b:\n      - Statement: [{\n        c: 1, # é ]\n      }]\n    d: [\n  x,\n  y ]\n    e: {\n}\nf: 2";
+    let text = "a:\n    b:\n      - Statement: [{\n        c: 1, # é ]\n      }]\n    d: [\n  x,\n  y ]\n    \
+                e: {\n}\nf: 2";
     assert_eq!(yaml(text), "{a: {b: [{Statement: [{c: 1}]}], d: [\"x\", \"y\"], e: {}}, f: 2}");
     assert!(yaml("a:\n  b: 1\n c: 2").contains("indentation"), "{}", yaml("a:\n  b: 1\n c: 2"));
 }
@@ -159,7 +160,8 @@ fn marks_of_unicode_line_ends_and_tabs() {
 
 #[test]
 fn brackets_may_close_too_far_to_the_left() {
-    let text = "a:\n  b:\n    c: [ # why [\n    \"x # y\", 'it''s',\n  don't, # because ]\n    ]\n    d: {\n\"e\": [1,\n2]}\n";
+    let text = "a:\n  b:\n    c: [ # why [\n    \"x # y\", 'it''s',\n  don't, # because ]\n    ]\n    \
+                d: {\n\"e\": [1,\n2]}\n";
     let (files, parsed) = read_all(text, Format::Yaml);
     let parsed = parsed.unwrap();
     let tree = &parsed.documents[0];
