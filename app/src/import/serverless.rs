@@ -11,6 +11,8 @@ mod events;
 mod expression;
 mod function;
 mod naming;
+#[cfg(test)]
+mod oracle;
 mod plugins;
 mod proxies;
 mod service;

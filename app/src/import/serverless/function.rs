@@ -54,13 +54,17 @@ fn function(service: &mut Service, entry: &Entry, role: Tree) {
     let wraps =
         |key: &str, value: Option<Tree>| value.map(|value| At(value.span).map([(key, Some(value.clone()))]));
     let snap_start = given(own.get("snapStart")).filter(|is| is.as_bool() != Some(false));
+    // At a distribution's edge less is allowed, and the framework's defaults are less.
+    let events = own.get("events").map(Tree::items).unwrap_or_default();
+    let at_edge = events.iter().any(|event| event.get("cloudFront").is_some());
+    let (memory, timeout) = if at_edge { (128, 5) } else { (MEMORY_MB, TIMEOUT_S) };
     let properties = at.map([
         ("FunctionName", Some(physical)),
         ("PackageType", image.then(|| at.text("Image"))),
         ("Handler", given(own.get("handler")).filter(|_| !image).cloned()),
         ("Runtime", (!image).then_some(runtime)),
-        ("MemorySize", Some(either("memorySize").unwrap_or(at.integer(MEMORY_MB)))),
-        ("Timeout", Some(either("timeout").unwrap_or(at.integer(TIMEOUT_S)))),
+        ("MemorySize", Some(either("memorySize").unwrap_or(at.integer(memory)))),
+        ("Timeout", Some(either("timeout").unwrap_or(at.integer(timeout)))),
         ("Architectures", architecture),
         ("EphemeralStorage", wraps("Size", given(own.get("ephemeralStorageSize")).cloned())),
         ("ReservedConcurrentExecutions", given(own.get("reservedConcurrency")).cloned()),

@@ -38,6 +38,11 @@ pub(super) fn rest(service: &mut Service, event: &Event<'_>) {
     let integration = integration(service, event, &method);
     let lambda = event.lambda();
     http_event(service, event.at, (&method, &path), integration, Some(&lambda));
+    if let Some(resource) = service.template.resource_mut(&method_id(&method, &path)) {
+        let private = event.copy("private").unwrap_or(event.at.bool(false));
+        let more = event.at.map([("ApiKeyRequired", Some(private))]);
+        super::super::template::merge(resource, event.at.map([("Properties", Some(more))]));
+    }
     let authorizer = authorizer(service, event);
     let method_id = method_id(&method, &path);
     if let (Some((kind, id)), Some(resource)) = (authorizer, service.template.resource_mut(&method_id)) {
@@ -325,6 +330,7 @@ fn http_authorizer(service: &mut Service, event: &Event<'_>, api: &Tree) -> Opti
         ("ApiId", Some(api.clone())),
         ("Name", Some(at.text(name))),
         ("AuthorizerType", Some(at.text("REQUEST"))),
+        ("EnableSimpleResponses", config.get("enableSimpleResponses").cloned()),
         ("AuthorizerUri", Some(at.invocation(function))),
     ]);
     service.template.add(at, &id, "AWS::ApiGatewayV2::Authorizer", properties);
@@ -348,6 +354,9 @@ pub(super) fn websocket(service: &mut Service, event: &Event<'_>) {
                     ("RouteSelectionExpression", Some(at.text("$request.body.action"))),
                 ]);
                 service.template.add(at, ID, "AWS::ApiGatewayV2::Api", properties);
+                let stage =
+                    at.map([("ApiId", Some(at.reference(ID))), ("StageName", Some(service.stage.clone()))]);
+                service.template.add(at, "WebsocketsDeploymentStage", "AWS::ApiGatewayV2::Stage", stage);
             }
             at.reference(ID)
         }

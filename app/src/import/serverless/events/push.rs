@@ -40,6 +40,14 @@ pub(super) fn topic(service: &mut Service, event: &Event<'_>) {
             at.reference(&id)
         }
     };
+    if given_arn.is_none() && event.get("filterPolicy").is_none() && event.get("redrivePolicy").is_none() {
+        let subscription =
+            at.map([("Endpoint", Some(event.target(service))), ("Protocol", Some(at.text("lambda")))]);
+        if let Some(resource) = service.template.resource_mut(&format!("SNSTopic{}", letters(&name))) {
+            push(resource, &["Properties", "Subscription"], subscription);
+        }
+        return;
+    }
     if let Some(redrive) = redrive(event) {
         dead_letter_policy(service, event, &name, &redrive, &topic);
     }
@@ -215,14 +223,12 @@ pub(super) fn event_bridge(service: &mut Service, event: &Event<'_>) {
         }
         (_, bus) => bus.cloned(),
     };
-    let name = match event.get("name") {
-        Some(name) => name.clone(),
-        None => {
-            let prefix = service.prefix(at);
-            let rest = at.text(format!("-{}-rule-{}", event.function, event.place));
-            concat(at, &[&prefix, &rest])
-        }
-    };
+    // The logical id is made of this name, whatever name the event states.
+    let prefix = service.prefix(at);
+    let usual = concat(at, &[&prefix, &at.text(format!("-{}-rule-{}", event.function, event.place))]);
+    let usual_text = usual.as_str().map(str::to_string);
+    let id_name = usual_text.unwrap_or_else(|| format!("{}rule{}", event.function, event.place));
+    let name = event.copy("name").unwrap_or(usual);
     let dead_letters = event.get("deadLetterQueueArn");
     let retry = event.get("retryPolicy").map(|policy| {
         At(policy.span).map([
@@ -236,7 +242,6 @@ pub(super) fn event_bridge(service: &mut Service, event: &Event<'_>) {
         ("RetryPolicy", retry),
         ("DeadLetterConfig", dead_letters.map(|arn| At(arn.span).map([("Arn", Some(arn.clone()))]))),
     ]);
-    let id_name = name.as_str().map_or_else(|| format!("{}rule{}", event.function, event.place), Into::into);
     let id = format!("{}EventBridgeRule", letters(&id_name));
     let properties = at.map([
         ("EventBusName", bus),
@@ -316,7 +321,7 @@ pub(super) fn load_balancer(service: &mut Service, event: &Event<'_>) {
     let at = event.at;
     let listener =
         event.copy("listenerArn").or_else(|| service.provider.at(&["alb", "listenerArn"]).cloned());
-    let balancer = listener.as_ref().and_then(Tree::as_str).and_then(|arn| arn.split('/').nth(2));
+    let balancer = listener.as_ref().and_then(Tree::as_str).and_then(|arn| arn.split('/').nth(3));
     let balancer = balancer.unwrap_or("");
     let group = format!("{}AlbTargetGroup{balancer}", normal(event.function));
     let target = at.map([("Id", Some(event.target(service)))]);
