@@ -152,7 +152,17 @@ fn demand<'a>(look: &Look<'a>, id: NodeId, flows: &[&Flow]) -> Option<Demand<'a>
     let node = look.design.node(id);
     let Kind::Function(function) = &node.kind else { return None };
     let run_s = flows.iter().find_map(|flow| look.duration_s(id, flow))?;
-    let per_s = flows.iter().map(|flow| flow.per_s).sum();
+    // What an event source takes at once at most, no traffic exceeds: the rest waits in its queue.
+    let at_most = |flow: &Flow| {
+        let Some(Via::EventSource(source)) = flow.way.last().map(|edge| &look.design.edge(*edge).via) else {
+            return flow.per_s;
+        };
+        match source.concurrency_max.stated() {
+            Some(most) if run_s > 0.0 => flow.per_s.min(number(*most) / run_s),
+            _ => flow.per_s,
+        }
+    };
+    let per_s = flows.iter().map(|flow| at_most(flow)).sum();
     let ways = flows.iter().flat_map(|flow| flow.way.iter().copied()).collect();
     Some(Demand { id, node, function, per_s, run_s, ways })
 }
