@@ -120,6 +120,10 @@ async fn what_an_engine_before_the_failure_wanted_is_never_written() {
     }
     assert!(matches!(answers.remove(0), SendAnswer::Accepted { .. }));
     assert!(answers.iter().all(|answer| *answer == SendAnswer::Refused(Refusal::Unavailable)), "{answers:?}");
+    // What was accepted before the failure had started with its acceptance, and ends for an engine that is gone.
+    let stale = rig.job().await;
+    assert_eq!(texts(&stale), [large.as_str()]);
+    end(stale, &[set("stale")], Ok("stale")).await;
     // What was not committed runs again, whole; and so does what was accepted before the failure.
     let mut again = [rig.job().await, rig.job().await];
     again.sort_by_key(|job| texts(job)[0].len());

@@ -19,7 +19,7 @@ pub(super) fn rendered(page: &str, colour: bool) -> String {
             if fence {
                 code = !code;
             } else {
-                out.push_str(&format!("    {line}").trim_end().to_string());
+                out.push_str(format!("    {line}").trim_end());
                 out.push('\n');
             }
         } else if heading.len() < line.len() && heading.starts_with(' ') {

@@ -8,7 +8,7 @@ use crate::{
         load::{Flow, number},
         words,
     },
-    design::{Database, DatabaseKind, Edge, EdgeId, Function, Kind, NodeId},
+    design::{Database, DatabaseKind, Edge, EdgeId, Function, Kind, NodeId, Via},
     profile::Limit,
 };
 
@@ -130,6 +130,9 @@ impl Rule for Storm {
             if !matches!(database.kind, DatabaseKind::Instance | DatabaseKind::Cluster) {
                 continue;
             }
+            if holds_no_connection(edge) {
+                continue;
+            }
             let Some(demand) = demand(look, function, flows.get(&edge.from)) else { continue };
             if !demand.stated && !noted.insert(edge.to) {
                 continue;
@@ -137,6 +140,12 @@ impl Rule for Storm {
             storm(look, (id, edge), &capacity(look, edge.to, database), &demand, found);
         }
     }
+}
+
+/// The Data API takes statements over HTTP: the connections are its own.
+fn holds_no_connection(edge: &Edge) -> bool {
+    let Via::Access(access) = &edge.via else { return false };
+    !access.actions.is_empty() && access.actions.iter().all(|action| action.starts_with("rds-data:"))
 }
 
 /// Environments of a function while the database is slow and each run takes its whole timeout.

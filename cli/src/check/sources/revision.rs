@@ -73,7 +73,7 @@ impl Revision {
     }
 
     /// A path from the repository's root. `None`: it is outside.
-    fn from_root(&self, path: &str) -> Option<String> {
+    fn at_root(&self, path: &str) -> Option<String> {
         let whole = match path.strip_prefix('/') {
             None => format!("{}{path}", self.prefix),
             Some(_) => path.strip_prefix(&self.root)?.trim_start_matches('/').to_string(),
@@ -92,7 +92,7 @@ impl Revision {
 
 impl Sources for Revision {
     fn is(&self, path: &str) -> Option<Is> {
-        let path = self.from_root(path)?;
+        let path = self.at_root(path)?;
         if self.directories.contains_key(&path) {
             return Some(Is::Directory);
         }
@@ -101,8 +101,8 @@ impl Sources for Revision {
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, Refused> {
-        let from_root = self.from_root(path).ok_or(Refused::Missing)?;
-        let object = format!("{}:{from_root}", self.commit);
+        let at_root = self.at_root(path).ok_or(Refused::Missing)?;
+        let object = format!("{}:{at_root}", self.commit);
         let mut child = Command::new("git")
             .args(["cat-file", "blob", &object])
             .stdin(Stdio::null())
@@ -121,7 +121,7 @@ impl Sources for Revision {
     }
 
     fn list(&self, directory: &str) -> Vec<(String, Is)> {
-        let listed = self.from_root(directory).and_then(|path| self.directories.get(&path));
+        let listed = self.at_root(directory).and_then(|path| self.directories.get(&path));
         listed.into_iter().flatten().map(|(name, is)| (name.clone(), *is)).collect()
     }
 
