@@ -1,10 +1,5 @@
 //! `flyball check` and `explain`, on the real binary.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that can't go on fails"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
 #[expect(dead_code, reason = "each test file uses its part")]
 mod flyball;

@@ -11,8 +11,6 @@ mod events;
 mod expression;
 mod function;
 mod naming;
-#[cfg(test)]
-mod oracle;
 mod plugins;
 mod proxies;
 mod service;

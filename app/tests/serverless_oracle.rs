@@ -3,12 +3,13 @@
 //! `FLYBALL_SERVERLESS_ORACLE` names a folder with a folder for each service, in which `serverless.yml` stands and
 //! `serverless package` was run. Its tests are ignored elsewhere: the framework is no part of this repository.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that can't go on fails")]
+
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::stacks;
-use crate::{
+use flyball_app::{
     document::Tree,
-    import::{Options, reading::Reading},
+    import::{Input, Options, stacks},
 };
 
 /// What is made with a hash in its id, is of no use to a graph, or only serves the framework's own deployment.
@@ -27,12 +28,9 @@ const ASIDE: [&str; 8] = [
 fn of_ours(folder: &Path, stage: &str) -> BTreeMap<String, (String, Tree)> {
     let options = Options { stage: Some(stage.into()), ..Options::default() };
     let local = |name: &str| fs::read_to_string(folder.join(name)).ok();
-    let mut reading = Reading::new(&options, &local);
     let text = fs::read_to_string(folder.join("serverless.yml")).unwrap();
-    let file = reading.add("serverless.yml", text);
-    let tree = reading.parse(file).unwrap();
-    let stacks = stacks(&tree, file, &mut reading);
-    let resources = stacks.into_iter().flat_map(|stack| stack.resources);
+    let read = stacks(vec![Input { name: "serverless.yml".into(), text }], &options, &local);
+    let resources = read.stacks.into_iter().flat_map(|stack| stack.resources);
     resources.map(|resource| (resource.id, (resource.resource_type, resource.properties))).collect()
 }
 
