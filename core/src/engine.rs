@@ -253,6 +253,8 @@ struct Running {
     charge: Charge,
     estimate: u64,
     items: Vec<Item>,
+    /// Commits that it waits for before it starts.
+    awaits: u32,
     /// Its timer: the deadline, then the moment when it is taken as lost. `None` before it started.
     timer: Option<(Time, Timer)>,
 }
@@ -578,8 +580,8 @@ impl Engine {
             (Then::Settle(settling), CommitResult::Conflict) => self.conflicted(*settling, effects),
             (Then::Accept { caller, id, events }, _) => self.accepted(caller, id, events, effects),
             (Then::AcceptCall { event }, _) => self.entered(event, effects),
-            (Then::Start(invocation), _) => self.started(invocation, effects),
-            (Then::Ahead(events), _) => self.written_ahead(events),
+            (Then::Start(invocation), _) => self.written(invocation, effects),
+            (Then::Ahead(events), _) => self.written_ahead(batch, events, effects),
             (Then::Revive { caller, event }, _) => {
                 let id = self.events[event].id;
                 self.totals.dead = self.totals.dead.saturating_sub(1);

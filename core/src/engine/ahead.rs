@@ -9,7 +9,7 @@
 //! Should the process end, all that is written as begun is charged with a crash, for any of it may have run.
 //! That is why there are [`AHEAD_MAX`] at most, and nobody who was charged before is among them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Effects, Engine, Event, Fate, Item, Phase, State, Then,
@@ -17,7 +17,7 @@ use super::{
     slab::Ix,
 };
 use crate::{
-    Span,
+    BatchNo, InvocationId, Span,
     record::{Waiting, Write},
 };
 
@@ -30,30 +30,60 @@ const OF_ONE_FLOW: usize = 16;
 /// Which events are written as begun before they run.
 #[derive(Debug, Default, Hash)]
 pub(super) struct Ahead {
-    /// In a commit that is under way.
-    writing: BTreeSet<Ix<Event>>,
+    /// With an acceptance that is under way.
+    arriving: BTreeSet<Ix<Event>>,
+    /// In a commit of their own that is under way, and in which.
+    writing: BTreeMap<Ix<Event>, BatchNo>,
     durable: BTreeSet<Ix<Event>>,
+    /// Runs that wait for such a commit. Whatever is written of their events later comes after it.
+    awaited: BTreeMap<BatchNo, Vec<InvocationId>>,
+}
+
+/// Whether an event that begins is written as begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// Not yet.
+    No,
+    /// In a commit that is under way.
+    Writing(BatchNo),
+    /// Durably.
+    Durable,
 }
 
 impl Ahead {
     fn room(&self) -> usize {
-        AHEAD_MAX.saturating_sub(self.writing.len() + self.durable.len())
+        AHEAD_MAX.saturating_sub(self.arriving.len() + self.writing.len() + self.durable.len())
     }
 
     fn has(&self, event: Ix<Event>) -> bool {
-        self.writing.contains(&event) || self.durable.contains(&event)
+        self.writing.contains_key(&event) || self.durable.contains(&event)
     }
 
-    /// The event begins, or is over. Whether its beginning is durable.
-    pub(super) fn take(&mut self, event: Ix<Event>) -> bool {
-        // Most of the time there are none.
-        let writing = !self.writing.is_empty() && self.writing.remove(&event);
-        !writing && !self.durable.is_empty() && self.durable.remove(&event)
+    /// The event begins, or is over.
+    pub(super) fn take(&mut self, event: Ix<Event>) -> Begun {
+        if self.durable.remove(&event) {
+            return Begun::Durable;
+        }
+        self.arriving.remove(&event);
+        self.writing.remove(&event).map_or(Begun::No, Begun::Writing)
+    }
+
+    /// An event whose run is void waits again, and its record says that it has begun. Whether there is room for it.
+    pub(super) fn keep(&mut self, event: Ix<Event>) -> bool {
+        self.room() > 0 && self.durable.insert(event)
+    }
+
+    /// This run starts when those commits are made; how many they are.
+    pub(super) fn wait(&mut self, run: InvocationId, batches: BTreeSet<BatchNo>) -> u32 {
+        for batch in &batches {
+            self.awaited.entry(*batch).or_default().push(run);
+        }
+        batches.len() as u32 // bounded by `AHEAD_MAX`
     }
 
     /// All of them, for `invariant`.
     pub(super) fn all(&self) -> impl Iterator<Item = Ix<Event>> {
-        self.writing.iter().chain(&self.durable).copied()
+        self.arriving.iter().chain(self.writing.keys()).chain(&self.durable).copied()
     }
 }
 
@@ -64,7 +94,7 @@ impl Engine {
         if !self.is_next_of_its_flow(event) {
             return waiting;
         }
-        self.ahead.writing.insert(event);
+        self.ahead.arriving.insert(event);
         self.begun(waiting)
     }
 
@@ -89,7 +119,7 @@ impl Engine {
     /// The acceptance of an event is durable. Whether it may be released: it must not stay written as begun where
     /// nothing starts any more.
     pub(super) fn arrived(&mut self, event: Ix<Event>, effects: &mut Effects) {
-        if self.ahead.writing.remove(&event) {
+        if self.ahead.arriving.remove(&event) {
             if self.phase != Phase::Running {
                 return self.settle_alone(event, Fate::Again, effects);
             }
@@ -110,9 +140,9 @@ impl Engine {
         for event in &chosen {
             let waiting = self.begun(self.waiting_record(*event));
             writes.push(Write::Update { seq: self.events[*event].seq, waiting });
-            self.ahead.writing.insert(*event);
         }
-        self.commit(writes, Then::Ahead(chosen), effects);
+        let batch = self.commit(writes, Then::Ahead(chosen.clone()), effects);
+        self.ahead.writing.extend(chosen.into_iter().map(|event| (event, batch)));
     }
 
     fn to_write_ahead(&self, flow: Ix<Flow>) -> Vec<Ix<Event>> {
@@ -131,12 +161,25 @@ impl Engine {
         first.into_iter().filter(clean).take(self.ahead.room()).collect()
     }
 
-    /// What was written as begun is durable; some of it may have begun meanwhile.
-    pub(super) fn written_ahead(&mut self, events: Vec<Ix<Event>>) {
+    /// What was written as begun is durable; some of it was to begin meanwhile, and now does.
+    pub(super) fn written_ahead(&mut self, batch: BatchNo, events: Vec<Ix<Event>>, effects: &mut Effects) {
         for event in events {
-            if self.ahead.writing.remove(&event) {
+            if self.ahead.writing.get(&event) == Some(&batch) {
+                self.ahead.writing.remove(&event);
                 self.ahead.durable.insert(event);
             }
+        }
+        for invocation in self.ahead.awaited.remove(&batch).unwrap_or_default() {
+            self.written(invocation, effects);
+        }
+    }
+
+    /// One of the commits that a run waits for is made: it starts after the last.
+    pub(super) fn written(&mut self, invocation: InvocationId, effects: &mut Effects) {
+        let Some(running) = self.invocations.get_mut(&invocation) else { return };
+        running.awaits = running.awaits.saturating_sub(1);
+        if running.awaits == 0 {
+            self.started(invocation, effects);
         }
     }
 

@@ -1,15 +1,27 @@
 //! Starting what the scheduler picks, and ending it when its time is over.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::{
     Effect, Effects, Engine, Event, Item, LOST_AFTER, Level, LimitName, Limited, Note, Phase, QueueIx,
     Running, Start, StartedEvent, State, Then, Timer, Work,
+    ahead::Begun,
     fair::{self, Blocker, Flow, FunctionIx, TenantIx},
     slab::Ix,
     table::Entry,
 };
-use crate::{EventResult, Failure, FailureKind, InvocationId, Outcome, Span, Time, Usage, record::Write};
+use crate::{
+    BatchNo, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, Time, Usage, record::Write,
+};
+
+/// How what begins becomes durable.
+#[derive(Debug, Default)]
+struct Written {
+    /// Now.
+    writes: Vec<Write>,
+    /// By these commits, that are under way.
+    under_way: BTreeSet<BatchNo>,
+}
 
 impl Engine {
     /// The flow of a tenant's work for a function.
@@ -106,17 +118,24 @@ impl Engine {
         let (charge, estimate) = self.scheduler.enter(flow, count);
         let invocation = InvocationId(self.next_invocation);
         self.next_invocation += 1;
-        let running = Running { function, tenant, flow, charge, estimate, items: items.clone(), timer: None };
+        let items_of = items.clone();
+        let running =
+            Running { function, tenant, flow, charge, estimate, items: items_of, awaits: 0, timer: None };
         let place = self.invocations.insert(invocation, running);
-        let mut writes = Vec::new();
+        let mut written = Written::default();
         for item in &items {
-            self.begin(*item, (invocation, place), waited_for.clone(), &mut writes, effects);
+            self.begin(*item, (invocation, place), waited_for.clone(), &mut written, effects);
         }
-        // Calls are not written at all.
-        if writes.is_empty() {
-            self.started(invocation, effects);
-        } else {
+        let Written { writes, under_way } = written;
+        let awaits = self.ahead.wait(invocation, under_way) + u32::from(!writes.is_empty());
+        if let Some(running) = self.invocations.get_mut(&invocation) {
+            running.awaits = awaits;
+        }
+        if !writes.is_empty() {
             self.commit(writes, Then::Start(invocation), effects);
+        } else if awaits == 0 {
+            // All was written ahead; calls are not written at all.
+            self.started(invocation, effects);
         }
     }
 
@@ -151,7 +170,7 @@ impl Engine {
         item: Item,
         (invocation, place): (InvocationId, Ix<Entry<InvocationId, Running>>),
         waited_for: Option<LimitName>,
-        writes: &mut Vec<Write>,
+        written: &mut Written,
         effects: &mut Effects,
     ) {
         let (id, tenant, function, attempt, since) = match item {
@@ -162,8 +181,13 @@ impl Engine {
                 e.attempt = e.attempt.saturating_add(1);
                 let (id, tenant, attempt, ready, seq) = (e.id, e.tenant, e.attempt, e.ready, e.seq);
                 let function = self.queues[e.queue].function;
-                if !begun {
-                    writes.push(Write::Update { seq, waiting: self.waiting_record(event) });
+                match begun {
+                    Begun::No => {
+                        let waiting = self.waiting_record(event);
+                        written.writes.push(Write::Update { seq, waiting });
+                    }
+                    Begun::Writing(batch) => drop(written.under_way.insert(batch)),
+                    Begun::Durable => {}
                 }
                 (id, tenant, function, attempt, ready)
             }

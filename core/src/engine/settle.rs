@@ -414,7 +414,8 @@ impl Engine {
         if e.conflicts < max {
             e.conflicts += 1;
             e.attempt = e.attempt.saturating_sub(1);
-            if std::mem::take(&mut e.crashes) > 0 || self.phase != Phase::Running {
+            let charged = std::mem::take(&mut e.crashes) > 0;
+            if charged || self.phase != Phase::Running || !self.ahead.keep(event) {
                 // What is durable must not say that it runs, should the process end before it does.
                 rest.fates.insert(0, (Item::Event(event), Fate::Again));
             } else {

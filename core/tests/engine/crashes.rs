@@ -85,6 +85,29 @@ fn what_waits_for_a_slot_starts_without_a_commit_when_one_is_free() {
 }
 
 #[test]
+fn a_run_starts_after_the_commit_in_which_its_beginning_is_under_way() {
+    let mut world = World::new(one_attempt(4));
+    for _ in 0..200 {
+        world.send(0, "first", None);
+    }
+    world.commit_all();
+    // Nothing is committed any more, until nothing runs: what begins now waits for what is under way.
+    while let Some(invocation) = world.starts.keys().next().copied() {
+        world.finish(invocation, &Do::Succeed { emits: 0 });
+    }
+    assert!(world.engine.counts().running > 0, "some have begun and not started");
+    // The store makes what it is given in any order: what is written of an event later waits for the earlier.
+    while let Some(batch) = world.commits.keys().next_back().copied() {
+        world.commit(batch);
+        while let Some(invocation) = world.starts.keys().next().copied() {
+            world.finish(invocation, &Do::Succeed { emits: 0 });
+        }
+    }
+    world.run_out();
+    assert_eq!(world.engine.counts().done, 200);
+}
+
+#[test]
 fn a_crash_charges_what_ran_and_few_of_those_that_waited() {
     let mut world = World::new(one_attempt(4));
     for tenant in [0, 2, 3, 5] {
