@@ -161,7 +161,7 @@ async fn way(request: Request<Incoming>) -> Result<Response<Bytes>, GatewayError
     let room = request::Room::new(64 << 10);
     let read = request::read(request, BODY_BYTES_MAX, Duration::from_secs(2), &room).await?;
     assert!(read.0.body().len() as u64 <= BODY_BYTES_MAX);
-    let seen = request::for_function(read.0, &tenant, "10.1.2.3:4".parse().expect("an address"));
+    let seen = request::for_function(read.0, &tenant, &http::HeaderValue::from_static("10.1.2.3"));
     seen_by_function(&seen, &tenant);
     let attributes = wire::attributes(&seen);
     assert!(attributes.too_long().is_none());
