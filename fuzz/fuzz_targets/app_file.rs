@@ -33,7 +33,7 @@ fuzz_target!(|text: &str| {
 fn accepted(application: &Arc<flyball_core::model::Checked>) {
     let plain: Application = (***application).clone();
     assert!(plain.check().is_ok(), "what was checked passes the check again");
-    let settings = Settings { lane: 1, incarnation: 1, seed: 1 };
+    let settings = Settings { lane: 1, incarnation: 1, process: 1, seed: 1 };
     let mut engine = Engine::new(application.clone(), settings);
     let mut effects = Vec::new();
     for (name, number) in application.tenants.keys().zip(1..=64) {
