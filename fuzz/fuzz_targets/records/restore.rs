@@ -47,6 +47,8 @@ struct AnyWaiting {
     queue: u8,
     body_bytes: u32,
     attempt: u16,
+    running: Option<u8>,
+    crashes: u8,
     conflicts: u8,
     notes: u16,
     accepted: u64,
@@ -82,7 +84,7 @@ struct Lane {
 pub fn check(data: &[u8]) {
     let mut u = Unstructured::new(data);
     let Ok((records, counts, dead)) = history(&mut u) else { return };
-    let settings = Settings { lane: 1, incarnation: 1, seed: 1 };
+    let settings = Settings { lane: 1, incarnation: 3, process: 2, seed: 1 };
     let mut lane = Lane {
         engine: Engine::new(APPLICATION.clone(), settings),
         now: Time(1),
@@ -152,6 +154,9 @@ fn waiting(any: AnyWaiting) -> Waiting {
         queue: Name::stored(queue).expect("a name"),
         body_bytes: any.body_bytes,
         attempt: any.attempt,
+        // Of a process before this one, of an engine before this one, or of nobody.
+        running: any.running.map(|by| u64::from(by % 3)),
+        crashes: any.crashes,
         conflicts: any.conflicts,
         notes: any.notes,
         accepted: Time(any.accepted),
