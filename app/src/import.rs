@@ -44,6 +44,9 @@ use reading::Reading;
 /// Problems of one run that are told; a hostile file has more.
 pub const PROBLEMS_MAX: usize = 1_000;
 
+/// Characters of a problem's message that are told.
+const PROBLEM_CHARS_MAX: usize = 1_000;
+
 /// A file to read: its name and its text.
 #[derive(Debug, Clone)]
 pub struct Input {
@@ -116,7 +119,17 @@ pub fn import(inputs: Vec<Input>, options: &Options, local: &dyn Fn(&str) -> Opt
     problems.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
     problems.dedup();
     problems.truncate(PROBLEMS_MAX);
+    for problem in &mut problems {
+        (problem.message, problem.help) = (told(&problem.message), told(&problem.help));
+    }
     Imported { design, problems, read }
+}
+
+/// What names of the files stand in can hold anything: it is cut, and control characters reach neither a terminal nor
+/// a log.
+fn told(text: &str) -> String {
+    let shown = |char: char| if char.is_control() { '\u{fffd}' } else { char };
+    text.chars().map(shown).take(PROBLEM_CHARS_MAX).collect()
 }
 
 /// Reads files as [`import`] does, as far as their plain resources: parameters, conditions and functions are

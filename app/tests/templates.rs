@@ -195,6 +195,24 @@ fn loops_in_loops_end() {
 }
 
 #[test]
+fn control_characters_of_a_template_are_in_no_problem() {
+    let name = format!("Bad\u{1b}[31m{}", "x".repeat(600));
+    let text = format!(
+        "Resources:\n  \"{}\": {{Type: 'AWS::SQS::Queue', Properties: [1]}}\n",
+        name.replace('\u{1b}', "\\e")
+    );
+    let imported = flyball_app::import::import(
+        vec![Input { name: "a.yaml".into(), text }],
+        &Options::default(),
+        &|_| None,
+    );
+    assert!(!imported.problems.is_empty());
+    for problem in &imported.problems {
+        assert!(!problem.message.contains(char::is_control));
+    }
+}
+
+#[test]
 fn stacks_that_nest_one_another_end() {
     let text = "Resources:\n".to_string()
         + &(0..10)
