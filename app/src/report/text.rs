@@ -227,7 +227,13 @@ fn summary(report: &Report<'_>, style: Style) -> String {
         .map(|(count, word, _)| counted(*count, word))
         .collect();
     let paint = levels.iter().find(|(count, ..)| *count > 0).map_or(Paint::Fix, |(.., paint)| *paint);
-    let found = if found.is_empty() { "No walls found".into() } else { found.join(", ") };
+    // Of what could not be read nothing is known, and that is no good news.
+    let none = if report.files_read == 0 {
+        "Nothing could be read, so nothing was looked for"
+    } else {
+        "No walls found"
+    };
+    let found = if found.is_empty() { none.into() } else { found.join(", ") };
     let edges = report.design.edges().count();
     let looked = format!(
         "in {} and {} of {}, by the limits of {}.",
