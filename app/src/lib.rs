@@ -15,6 +15,7 @@ mod file;
 pub mod import;
 pub mod profile;
 pub mod report;
+pub mod workload;
 
 pub use file::{
     Code, DIAGNOSTICS_MAX, Diagnostic, Diagnostics, FILE_BYTES_MAX, Level, Read, SourceMap, json_schema,
