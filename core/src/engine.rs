@@ -112,6 +112,8 @@ pub struct Engine {
     /// When delayed events become ready. There may be many, and none is ever taken back.
     delays: BinaryHeap<Reverse<(Time, Ix<Event>)>>,
     timers: BTreeSet<(Time, Timer)>,
+    /// Within a step: calls that start in it or are refused.
+    at_once: Vec<Ix<PendingCall>>,
 
     /// Settled records, by bucket and tenant.
     remembered: BTreeMap<Bucket, BTreeMap<TenantIx, u64>>,
@@ -376,6 +378,7 @@ impl Engine {
             commits: Ring::starting_at(1),
             delays: BinaryHeap::new(),
             timers: BTreeSet::new(),
+            at_once: Vec::new(),
             remembered: BTreeMap::new(),
             settled_mark: 0,
             recent: VecDeque::new(),
@@ -421,6 +424,7 @@ impl Engine {
         }
         self.fire_timers(effects);
         self.start_ready(effects);
+        self.refuse_at_once(effects);
         crate::invariant::check_step(self);
     }
 

@@ -238,7 +238,11 @@ impl Engine {
         self.tenants[tenant].waiting_calls += 1;
         self.totals.waiting_calls += 1;
         self.totals.peak_waiting_calls = self.totals.peak_waiting_calls.max(self.totals.waiting_calls);
-        self.timers.insert((until, Timer::CallWait(call)));
+        if until > self.now {
+            self.timers.insert((until, Timer::CallWait(call)));
+        } else {
+            self.at_once.push(call);
+        }
         let flow = self.flow(function, tenant);
         self.enqueue(flow, Item::Call(call), first);
     }
@@ -304,6 +308,13 @@ impl Engine {
         }
         if let Some(caller) = self.remembering.get_mut(&id).and_then(|r| r.caller.take()) {
             effects.push(Effect::Answer(caller, Answer::Accepted { id, duplicate: false }));
+        }
+    }
+
+    /// Calls that wait for nothing: those that did not start in this step are refused.
+    pub(super) fn refuse_at_once(&mut self, effects: &mut Effects) {
+        while let Some(call) = self.at_once.pop() {
+            self.call_waited(call, effects);
         }
     }
 

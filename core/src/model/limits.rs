@@ -60,7 +60,7 @@ pub struct PlatformLimits {
     pub waiting_events_max: u64,
     /// Synchronous calls waiting for a slot.
     pub waiting_calls_max: u32,
-    /// How long a synchronous call waits for a slot before it is refused.
+    /// How long a synchronous call waits for a slot before it is refused. Zero: it starts at once or is refused.
     pub call_wait_max: Span,
     /// How long the store may take over a commit. Past it those who wait are told so, and no work is taken
     /// until it answers.

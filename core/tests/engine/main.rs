@@ -597,3 +597,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_call_that_may_not_wait_starts_at_once_or_is_refused() {
+    let mut application = application(8);
+    application.limits.call_wait_max = Span::ZERO;
+    let mut world = World::new(application);
+    let [first, _, third] = [1, 1, 1].map(|tenant| world.call(tenant, "second", None));
+    assert_eq!(world.starts.len(), 2);
+    let Some(Answer::Refused(Refusal::Throttled { limit, .. })) = world.answers.get(&third) else {
+        panic!("{:?}", world.answers)
+    };
+    assert_eq!(limit.to_string(), "function second for tenant t1 concurrency");
+    let invocation = *world.starts.keys().next().unwrap();
+    world.finish(invocation, &Do::Succeed { emits: 0 });
+    world.commit_all();
+    assert!(matches!(world.answers.get(&first), Some(Answer::Done { .. })), "{:?}", world.answers);
+    let fourth = world.call(1, "second", None);
+    assert_eq!(world.answers.get(&fourth), None, "it runs");
+    world.replay();
+}
