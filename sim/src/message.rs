@@ -89,6 +89,20 @@ pub enum Ask {
     },
 }
 
+/// A part of the simulated system that messages come to.
+pub trait Part: std::fmt::Debug {
+    /// A message has come.
+    fn arrive(&mut self, now: Time, message: Message, asks: &mut Vec<Ask>);
+    /// A time that it asked for has come.
+    fn wake(&mut self, now: Time, token: u64, asks: &mut Vec<Ask>);
+    /// An invocation that it asked for has ended.
+    fn answered(&mut self, now: Time, token: u64, verdict: Verdict, asks: &mut Vec<Ask>);
+    /// Messages that wait here.
+    fn waiting(&self) -> u64;
+    /// Messages that are being worked on.
+    fn in_flight(&self) -> u64;
+}
+
 /// How an invocation that a part asked for ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
