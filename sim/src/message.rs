@@ -38,6 +38,29 @@ pub struct Message {
     pub receives: u16,
 }
 
+impl Message {
+    /// A further copy of it, on its way to another part: with an id of its own that follows from this one's and
+    /// from `place`, which differs between the copies that one part makes.
+    #[must_use]
+    pub fn copy(self, place: u64) -> Message {
+        Message { id: self.spread(place), receives: 0, ..self }
+    }
+
+    /// A number that follows from its id and from `salt`, spread evenly over all 64 bits.
+    pub fn spread(self, salt: u64) -> u64 {
+        spread(self.id ^ spread(salt))
+    }
+}
+
+/// A number that follows from another, spread evenly over all 64 bits; no two give the same.
+pub fn spread(of: u64) -> u64 {
+    // The steps of SplitMix64: each can be undone, so that nothing falls together.
+    let mut mixed = of.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
 /// What a part wants of the world.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
@@ -87,6 +110,14 @@ pub enum Ask {
         /// Which.
         message: Message,
     },
+    /// A message that has just arrived is not taken in: whoever sent it is told so ([`Part::refused`]), and has it
+    /// still.
+    Refused {
+        /// Which.
+        message: Message,
+        /// Why, in a word or two: `rate`, `bytes`.
+        why: &'static str,
+    },
 }
 
 /// A part of the simulated system that messages come to.
@@ -97,10 +128,19 @@ pub trait Part: std::fmt::Debug {
     fn wake(&mut self, now: Time, token: u64, asks: &mut Vec<Ask>);
     /// An invocation that it asked for has ended.
     fn answered(&mut self, now: Time, token: u64, verdict: Verdict, asks: &mut Vec<Ask>);
+    /// A message that it asked to deliver was not taken in there ([`Ask::Refused`]). A part that has no way to try
+    /// again loses it.
+    fn refused(&mut self, _now: Time, _by: NodeNo, message: Message, asks: &mut Vec<Ask>) {
+        asks.push(Ask::Dropped { message, why: "refused" });
+    }
     /// Messages that wait here.
     fn waiting(&self) -> u64;
     /// Messages that are being worked on.
     fn in_flight(&self) -> u64;
+    /// When the oldest of its messages came to it. `None`: it has none, or keeps none.
+    fn oldest(&self) -> Option<Time> {
+        None
+    }
 }
 
 /// How an invocation that a part asked for ended.
