@@ -5,9 +5,11 @@
 //! - `plan`: design, profile and workload become what is simulated, with every assumption listed.
 //! - `world`: the discrete-event world around `core::Engine`: callers, runs, environments, dependencies, the store.
 //! - `aws`: AWS's services as actors. - `dependency`: databases and services under load.
-//! - `random`, `arrivals`: what is drawn. - `measure`: what is counted.
+//! - `random`, `lasting`, `arrivals`: what is drawn. - `measure`: what is counted.
 //! - `result`: what a simulation says. `report`: how it is said.
 
 pub mod aws;
+pub mod lasting;
 pub mod message;
+pub mod random;
 pub mod result;
