@@ -10,6 +10,7 @@
 
 pub mod aws;
 pub mod lasting;
+pub mod measure;
 pub mod message;
 pub mod random;
 pub mod result;
