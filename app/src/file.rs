@@ -8,17 +8,17 @@
 mod diagnostic;
 pub(crate) mod reader;
 mod resolve;
-mod shape;
+pub(crate) mod shape;
 mod source;
 mod template;
-mod values;
+pub(crate) mod values;
 
 pub use diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic, Diagnostics, Level};
 pub use shape::json_schema;
 pub use source::SourceMap;
 pub use template::template;
 
-use self::reader::{Reader, Shape};
+use self::reader::{Reader, Shape, Value};
 use flyball_core::model::{Checked, Problem};
 use toml::de::{DeTable, DeValue};
 
@@ -48,28 +48,8 @@ pub fn read(file_name: &str, text: &str) -> Result<Read, Diagnostics> {
 /// # Errors
 /// As [`read`], and each component that does not exist.
 pub fn read_with(file_name: &str, text: &str, exists: impl Fn(&str) -> bool) -> Result<Read, Diagnostics> {
-    let mut reader = Reader::default();
-    if text.len() > FILE_BYTES_MAX {
-        let message = format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", text.len());
-        reader.add(Code::TooLarge, 0..0, message, "split the application".into());
-        return Err(reader.finish(&SourceMap::of_text(file_name, "")));
-    }
-    let (root, syntax) = DeTable::parse_recoverable(text);
-    let sources = SourceMap::new(file_name, text, root.get_ref());
-    let broken = !syntax.is_empty();
-    for error in syntax {
-        let code = if error.message() == "duplicate key" { Code::DuplicateName } else { Code::Syntax };
-        let (message, help) = match code {
-            Code::DuplicateName => {
-                ("this key stands twice".to_string(), "remove one, or give it another name")
-            }
-            _ => (error.message().to_string(), "see https://toml.io for how TOML is written"),
-        };
-        reader.add(code, error.span().unwrap_or(0..0), message, help.into());
-    }
-    reader.keep_first_of_each_line(&sources);
-    let span = root.span();
-    let file = shape::File::read(&toml::Spanned::new(span, DeValue::Table(root.into_inner())), &mut reader);
+    let Parsed { mut reader, sources, broken, root } = parse(file_name, text, "split the application")?;
+    let file = shape::File::read(&root, &mut reader);
     let file = file.unwrap_or_default();
     let application = resolve::application(file, &sources, &mut reader);
     for (name, function) in &application.functions {
@@ -92,6 +72,46 @@ pub fn read_with(file_name: &str, text: &str, exists: impl Fn(&str) -> bool) -> 
             Err(reader.finish(&sources))
         }
     }
+}
+
+/// A text as TOML, before anything is made of it.
+pub(crate) struct Parsed<'i> {
+    /// Holds what is wrong with the syntax.
+    pub reader: Reader,
+    pub sources: SourceMap,
+    /// The text is not TOML throughout; what follows from that is to be forgotten.
+    pub broken: bool,
+    pub root: Value<'i>,
+}
+
+/// Parses a text. `smaller` says what to do where it is larger than [`FILE_BYTES_MAX`].
+///
+/// # Errors
+/// Where it is larger.
+pub(crate) fn parse<'i>(file_name: &str, text: &'i str, smaller: &str) -> Result<Parsed<'i>, Diagnostics> {
+    let mut reader = Reader::default();
+    if text.len() > FILE_BYTES_MAX {
+        let message = format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", text.len());
+        reader.add(Code::TooLarge, 0..0, message, smaller.into());
+        return Err(reader.finish(&SourceMap::of_text(file_name, "")));
+    }
+    let (root, syntax) = DeTable::parse_recoverable(text);
+    let sources = SourceMap::new(file_name, text, root.get_ref());
+    let broken = !syntax.is_empty();
+    for error in syntax {
+        let code = if error.message() == "duplicate key" { Code::DuplicateName } else { Code::Syntax };
+        let (message, help) = match code {
+            Code::DuplicateName => {
+                ("this key stands twice".to_string(), "remove one, or give it another name")
+            }
+            _ => (error.message().to_string(), "see https://toml.io for how TOML is written"),
+        };
+        reader.add(code, error.span().unwrap_or(0..0), message, help.into());
+    }
+    reader.keep_first_of_each_line(&sources);
+    let span = root.span();
+    let root = toml::Spanned::new(span, DeValue::Table(root.into_inner()));
+    Ok(Parsed { reader, sources, broken, root })
 }
 
 /// Which kind of error a problem of the model is.

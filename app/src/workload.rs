@@ -6,9 +6,18 @@
 //! - [`Workload`]: a whole file. - [`Source`]: traffic. - [`Behaviour`], [`Step`]: functions as steps.
 //! - [`Dependency`]: databases and services. - [`Lasting`]: how long something takes. - [`Expect`]: promises.
 
+mod file;
+pub mod trace;
+
 use std::collections::BTreeMap;
 
 use flyball_core::{Name, Span};
+
+pub use file::{
+    ACTS_PER_RUN_MAX, Assumed, DAYS_MAX, DEPENDENCIES_MAX, FUNCTIONS_MAX, ITEMS_MAX, MEASURED_MAX,
+    PER_SECOND_MAX, POINTS_MAX, PROMISES_MAX, REPEATS_MAX, Read, SOURCES_MAX, STEPS_DEEP_MAX, STEPS_MAX,
+    TENANTS_MAX, USERS_MAX, json_schema, read,
+};
 
 /// A traffic file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -73,8 +82,24 @@ pub enum Volume {
         /// How long each thinks.
         think: Lasting,
     },
+    /// Arrivals as somebody recorded them, in files that are not read yet: whoever reads the traffic file reads them
+    /// by [`trace`] and puts [`Volume::Recorded`] in its place.
+    Trace(TraceFiles),
     /// Arrivals as somebody recorded them.
     Recorded(Recorded),
+}
+
+/// Files of recorded arrivals, as a traffic file names them: relative to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceFiles {
+    /// What kind they are. `None`: told by the first line.
+    pub format: Option<trace::Format>,
+    /// Arrivals.
+    pub arrivals: String,
+    /// Durations of functions, where the format has a file of them.
+    pub durations: Option<String>,
+    /// Memory of applications, where the format has a file of it.
+    pub memory: Option<String>,
 }
 
 /// A trace, as read.
@@ -375,6 +400,42 @@ pub enum Measure {
     CostPerMonth,
 }
 
+impl Measure {
+    /// All of them.
+    pub const ALL: [Measure; 12] = [
+        Measure::LatencyP50,
+        Measure::LatencyP95,
+        Measure::LatencyP99,
+        Measure::DwellP99,
+        Measure::ErrorsPercent,
+        Measure::ThrottledPercent,
+        Measure::Dropped,
+        Measure::DeadLetters,
+        Measure::Backlog,
+        Measure::BacklogGrowthPercent,
+        Measure::RunsPerEvent,
+        Measure::CostPerMonth,
+    ];
+
+    /// Its name in a traffic file, with its unit.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Measure::LatencyP50 => "latency_p50_ms",
+            Measure::LatencyP95 => "latency_p95_ms",
+            Measure::LatencyP99 => "latency_p99_ms",
+            Measure::DwellP99 => "dwell_p99_ms",
+            Measure::ErrorsPercent => "errors_percent",
+            Measure::ThrottledPercent => "throttled_percent",
+            Measure::Dropped => "dropped_events",
+            Measure::DeadLetters => "dead_letters",
+            Measure::Backlog => "backlog_events",
+            Measure::BacklogGrowthPercent => "backlog_growth_percent",
+            Measure::RunsPerEvent => "runs_per_event",
+            Measure::CostPerMonth => "cost_usd_per_month",
+        }
+    }
+}
+
 /// What must hold whatever fails.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assert {
@@ -387,7 +448,7 @@ pub struct Assert {
 }
 
 /// What an [`Assert`] demands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Holds {
     /// Of each key (a function's event, a dependency's call), at most one took effect.
     AtMostOnce,

@@ -159,7 +159,13 @@ fn an_error_does_not_make_others_of_what_is_right() {
 #[test]
 fn the_schema_files_are_in_step() {
     let report = flyball_app::report::json_schema();
-    for (name, schema) in [("flyball.schema.json", json_schema()), ("check.schema.json", report)] {
+    let workload = flyball_app::workload::json_schema();
+    let all = [
+        ("flyball.schema.json", json_schema()),
+        ("check.schema.json", report),
+        ("workload.schema.json", workload),
+    ];
+    for (name, schema) in all {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         let schema = format!("{schema:#}\n");
         if std::env::var_os("UPDATE_SCHEMA").is_some() {
@@ -205,13 +211,16 @@ fn walk(root: &Value, schema: &Value, value: &Value, at: &str, keys: &mut [BTree
 /// and it has all of them.
 #[test]
 fn the_schema_and_the_reader_know_the_same_keys() {
-    let full: Value = toml::from_str(&good("full")).unwrap();
-    let schema = json_schema();
-    let mut keys = [BTreeSet::new(), BTreeSet::new()];
-    walk(&schema, &schema, &full, "", &mut keys);
-    assert_eq!(keys[0], keys[1]);
-    assert!(keys[0].len() > 80, "{}", keys[0].len());
-    assert!(!schema.to_string().contains("null"));
+    let traffic = files("workload/good").into_iter().find(|(stem, _)| stem == "full").unwrap().1;
+    let kinds = [(good("full"), json_schema()), (traffic, flyball_app::workload::json_schema())];
+    for (full, schema) in kinds {
+        let full: Value = toml::from_str(&full).unwrap();
+        let mut keys = [BTreeSet::new(), BTreeSet::new()];
+        walk(&schema, &schema, &full, "", &mut keys);
+        assert_eq!(keys[0], keys[1]);
+        assert!(keys[0].len() > 80, "{}", keys[0].len());
+        assert!(!schema.to_string().contains("null"));
+    }
 }
 
 /// What would speak to a terminal.

@@ -118,6 +118,16 @@ impl Reader {
         }
     }
 
+    /// How much was found so far.
+    pub fn found_so_far(&self) -> usize {
+        self.found.len() + self.uncounted
+    }
+
+    /// How often `key` is on the way to what is being read.
+    pub fn depth_of(&self, key: &str) -> usize {
+        self.path.iter().filter(|one| *one == key).count()
+    }
+
     /// Reads inside `key`.
     pub fn within<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         self.enter(key);

@@ -33,6 +33,8 @@ macro_rules! table {
     };
 }
 
+pub(crate) use table;
+
 table! {
     /// A Flyball application.
     File {
@@ -374,7 +376,12 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
 
 /// The JSON Schema of `flyball.toml`, for editors.
 pub fn json_schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(File).to_value();
+    schema_of::<File>()
+}
+
+/// The JSON Schema of a file with these tables.
+pub(crate) fn schema_of<T: JsonSchema>() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(T).to_value();
     // A key that is left out is left out: TOML has no null.
     without_null(&mut schema);
     schema

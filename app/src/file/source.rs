@@ -47,6 +47,15 @@ impl SourceMap {
         self.diagnostic_at(code, &span, message, help)
     }
 
+    /// Whether the file has this key; `place` as in [`SourceMap::diagnostic`].
+    pub fn has(&self, place: &[&str]) -> bool {
+        let mut node = Some(&self.root);
+        for key in place {
+            node = node.and_then(|node| node.children.get(*key));
+        }
+        node.is_some()
+    }
+
     pub(crate) fn span_of<'a>(&self, place: impl Iterator<Item = &'a str>) -> Range<usize> {
         let mut node = &self.root;
         for key in place {

@@ -28,6 +28,8 @@ macro_rules! schema {
     };
 }
 
+pub(crate) use schema;
+
 /// A text.
 #[derive(Debug, Clone)]
 pub(crate) struct Text(pub String);
@@ -46,7 +48,7 @@ impl Shape for Text {
     }
 }
 
-fn text(value: &Value<'_>, reader: &mut Reader) -> Option<String> {
+pub(crate) fn text(value: &Value<'_>, reader: &mut Reader) -> Option<String> {
     Text::read(value, reader).map(|text| text.0)
 }
 
@@ -69,7 +71,7 @@ impl Shape for Reference {
     }
 }
 
-fn integer(value: &Value<'_>, range: RangeInclusive<u64>, reader: &mut Reader) -> Option<u64> {
+pub(crate) fn integer(value: &Value<'_>, range: RangeInclusive<u64>, reader: &mut Reader) -> Option<u64> {
     let DeValue::Integer(integer) = value.get_ref() else {
         reader.wrong_type(value, "a whole number", "write it without quotes");
         return None;
@@ -205,7 +207,7 @@ fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 /// One of a few words.
-fn word<T: Copy>(value: &Value<'_>, words: &[(&str, T)], reader: &mut Reader) -> Option<T> {
+pub(crate) fn word<T: Copy>(value: &Value<'_>, words: &[(&str, T)], reader: &mut Reader) -> Option<T> {
     let text = text(value, reader)?;
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
     if found.is_none() {
