@@ -126,7 +126,8 @@ pub struct Series {
     pub memory_mb: Option<f64>,
 }
 
-/// How the rate changes.
+/// How the rate changes. Days and points go by the simulation's time, whenever the source begins; a ramp by the
+/// source's own.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Shape {
     /// Not at all.

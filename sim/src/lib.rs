@@ -8,6 +8,7 @@
 //! - `random`, `lasting`, `arrivals`: what is drawn. - `measure`: what is counted.
 //! - `result`: what a simulation says. `report`: how it is said.
 
+pub mod arrivals;
 pub mod aws;
 pub mod lasting;
 pub mod measure;

@@ -96,8 +96,8 @@ impl Random {
     }
 }
 
-/// The longest that anything drawn lasts: a year of 365 days. What would be longer is this.
-pub const DRAWN_MAX: Span = Span::from_secs(365 * 24 * 3_600);
+/// The longest that anything drawn lasts: a year of 366 days. What would be longer is this.
+pub const DRAWN_MAX: Span = Span::from_secs(366 * 24 * 3_600);
 
 /// Microseconds, rounded to whole ones, between nothing and [`DRAWN_MAX`]. What is not a number is nothing.
 pub(crate) fn span_of(micros: f64) -> Span {
