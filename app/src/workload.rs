@@ -120,8 +120,13 @@ pub struct Series {
     pub name: String,
     /// Events in each slot.
     pub counts: Vec<u32>,
+    /// The moment of each, ascending, where the trace says; as many as `counts` add up to. Empty: only the counts are
+    /// known.
+    pub moments: Vec<Span>,
     /// What one takes, where the trace says.
     pub duration: Option<Lasting>,
+    /// What a new environment takes before its first run, where the trace says.
+    pub init: Option<Lasting>,
     /// The memory that it has, mebibytes, where the trace says.
     pub memory_mb: Option<f64>,
 }

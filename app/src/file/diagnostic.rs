@@ -34,13 +34,15 @@ pub enum Code {
     ComponentMissing,
     /// A component is made for another world than Flyball's.
     ComponentWorld,
-    /// The file is too large.
+    /// The file is too large, or has too many of something.
     TooLarge,
+    /// A trace, or an export of what was observed, can't be read.
+    TraceUnreadable,
 }
 
 impl Code {
     /// All codes, by number.
-    pub const ALL: [Code; 11] = [
+    pub const ALL: [Code; 12] = [
         Code::Syntax,
         Code::UnknownKey,
         Code::WrongType,
@@ -52,6 +54,7 @@ impl Code {
         Code::ComponentMissing,
         Code::ComponentWorld,
         Code::TooLarge,
+        Code::TraceUnreadable,
     ];
 
     /// The code as people see it.
@@ -68,6 +71,7 @@ impl Code {
             Code::ComponentMissing => "FE3009",
             Code::ComponentWorld => "FE3010",
             Code::TooLarge => "FE3011",
+            Code::TraceUnreadable => "FE3012",
         }
     }
 }
