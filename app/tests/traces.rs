@@ -1,6 +1,10 @@
 //! Traces: what is read of small cuts of real ones, and what a person sees of wrong ones.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail the test by panicking"
+)]
 
 use std::{
     fs,
