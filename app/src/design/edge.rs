@@ -258,6 +258,8 @@ pub struct Retry {
 pub struct Access {
     /// Granted actions on this very resource, such as `sqs:SendMessage`.
     pub actions: Vec<String>,
+    /// Reading what is kept in it is granted too: the variable may be there for that.
+    pub reads: bool,
     /// The environment variable that names it.
     pub variable: Option<String>,
     /// Emitted `Source`s, where a file says so. Empty: not known.

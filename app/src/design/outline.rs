@@ -335,6 +335,7 @@ fn of_access(access: &Access) -> Stated {
     Stated::default()
         .words("may", &access.actions)
         .words("variable", &Vec::from_iter(access.variable.clone()))
+        .when("reads too", access.reads)
         .words("sources", &access.sources)
         .words("detail types", &access.detail_types)
 }

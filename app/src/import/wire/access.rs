@@ -77,16 +77,16 @@ pub(super) fn draw(wire: &mut Wire<'_>) {
     }
     let grants = grant::of_roles(wire);
     for (role, functions) in functions_of {
-        let Some(grants) = grants.get(&role) else { continue };
+        let Some(all) = grants.get(&role) else { continue };
         for (at, node) in &functions {
-            wide(wire, *node, grants);
+            wide(wire, *node, all);
             let named = named(wire, *at, *node);
-            for (to, grants) in grants.by_target(&named) {
-                edge(wire, (*at, *node), to, grants, named.get(to));
+            for (to, grants) in all.by_target(&named) {
+                edge(wire, (*at, *node), to, (all, grants), named.get(to));
             }
             if functions.len() == 1 {
-                for (to, grants) in grants.others(&named) {
-                    edge(wire, (*at, *node), to, grants, None);
+                for (to, grants) in all.others(&named) {
+                    edge(wire, (*at, *node), to, (all, grants), None);
                 }
             }
         }
@@ -129,7 +129,14 @@ fn named(wire: &Wire<'_>, at: At, node: NodeId) -> BTreeMap<To, Variable> {
     named
 }
 
-fn edge(wire: &mut Wire<'_>, (at, from): (At, NodeId), to: &To, grants: &[Grant], by: Option<&Variable>) {
+fn edge(
+    wire: &mut Wire<'_>,
+    (at, from): (At, NodeId),
+    to: &To,
+    (all, grants): (&Grants, &[Grant]),
+    by: Option<&Variable>,
+) {
+    let reads = all.reads(to);
     let specific: Vec<&Grant> = grants.iter().filter(|grant| !grant.both_ways).collect();
     let by = by.filter(|_| !specific.is_empty());
     let grants = if by.is_some() { specific } else { grants.iter().collect() };
@@ -161,6 +168,7 @@ fn edge(wire: &mut Wire<'_>, (at, from): (At, NodeId), to: &To, grants: &[Grant]
         sources: stated(&grants, |grant| &grant.sources),
         detail_types: stated(&grants, |grant| &grant.detail_types),
         actions,
+        reads,
     };
     wire.design.connect(Edge {
         from,

@@ -83,6 +83,13 @@ const BOTH_WAYS: &[&[&[&str]]] = &[
     &[&["firehose:PutRecord"], &["firehose:CreateDeliveryStream", "firehose:UpdateDestination"]],
 ];
 
+/// Whether an action reads what a resource keeps, where a variable that names the resource may be there for reading
+/// alone. A queue's consumer is handed its messages, and needs no name for that.
+pub(super) fn reads(action: &str) -> bool {
+    let action = action.strip_suffix('*').unwrap_or(action);
+    action.eq_ignore_ascii_case("s3:GetObject") || action.eq_ignore_ascii_case("s3:Get")
+}
+
 /// Whether a statement with these actions allows every kind of use.
 pub(super) fn both_ways(actions: &[&str]) -> bool {
     let granted = |names: &[&str]| {

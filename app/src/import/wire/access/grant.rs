@@ -37,6 +37,7 @@ pub(super) struct Grant {
 #[derive(Debug, Default)]
 pub(super) struct Grants {
     by_target: BTreeMap<To, Vec<Grant>>,
+    read: BTreeSet<To>,
     denied: BTreeSet<(To, String)>,
     denied_everywhere: BTreeSet<String>,
     /// Actions on everything, or everything of a service.
@@ -50,6 +51,11 @@ impl Grants {
         named: &'g BTreeMap<To, Variable>,
     ) -> impl Iterator<Item = (&'g To, &'g [Grant])> {
         named.keys().filter_map(|to| Some((to, self.by_target.get(to)?.as_slice())))
+    }
+
+    /// Whether reading what is kept in it is granted.
+    pub(super) fn reads(&self, to: &To) -> bool {
+        self.read.contains(to)
     }
 
     /// What is granted on anything else.
@@ -69,6 +75,7 @@ impl Grants {
         let actions: Vec<&str> = actions.iter().filter_map(Tree::as_str).collect();
         let resources = statement.get("Resource").map(Tree::one_or_many).unwrap_or_default();
         let known: Vec<&'static str> = actions.iter().filter_map(|action| action::known(action)).collect();
+        let reads = !denies && actions.iter().any(|action| action::reads(action));
         if !denies {
             let every = actions.iter().filter(|action| **action == "*" || action.ends_with(":*"));
             self.wide.extend(every.map(|action| (*action).to_string()));
@@ -76,6 +83,9 @@ impl Grants {
         for resource in resources {
             for mut lead in wire.leads(stack, resource, "") {
                 lead.conditional = lead.conditional.or_else(|| item.condition.clone());
+                if reads {
+                    self.read.extend(whole(lead.to.clone()));
+                }
                 match (denies, is_everything(resource, &lead.to)) {
                     // A condition may let it through.
                     (true, _) if conditional => {}
