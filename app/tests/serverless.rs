@@ -147,15 +147,12 @@ fn four_times_the_functions_take_about_four_times_as_long() {
     };
     let timed = |functions: usize| {
         let text = service(functions);
-        // The shorter of two: other work on the machine is not what is measured.
-        let once = || {
-            let begin = std::time::Instant::now();
-            assert_eq!(of_text(&text).design.functions().count(), functions);
-            begin.elapsed()
-        };
-        once().min(once())
+        let begin = std::time::Instant::now();
+        assert_eq!(of_text(&text).design.functions().count(), functions);
+        begin.elapsed()
     };
-    let (few, many) = (timed(500), timed(2_000));
+    // Other work on the machine is not what is measured: one round of some that is not disturbed is enough.
+    let rounds: Vec<_> = (0..5).map(|_| (timed(500), timed(2_000))).collect();
     // Four to five times on a quiet machine; sixteen times would be quadratic.
-    assert!(many < few * 11, "500: {few:?}, 2,000: {many:?}");
+    assert!(rounds.iter().any(|(few, many)| *many < *few * 11), "500 and 2,000: {rounds:?}");
 }

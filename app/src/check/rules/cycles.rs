@@ -136,7 +136,8 @@ fn doubts(design: &Design, way: &[EdgeId]) -> Vec<String> {
                 doubts.push(format!("what comes round passes the filter of the event source of {to}"));
             }
             Via::Access(access) if access.reads && access.variable.is_some() => {
-                doubts.push(format!("the variable that names {to} is there for writing, not only for reading"));
+                doubts
+                    .push(format!("the variable that names {to} is there for writing, not only for reading"));
             }
             Via::Notification(of) if !of.prefix.is_default() || !of.suffix.is_default() => {
                 doubts.push(format!("what is written has a name of which {to} is notified"));

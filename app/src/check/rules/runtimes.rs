@@ -92,6 +92,9 @@ impl Rule for Deprecated {
                 None => "move to a runtime that is supported".into(),
             };
             let mut draft = Draft::new(first, span, message, help).at_most(severity);
+            if runtime.unverified {
+                draft = draft.assuming(format!("AWS takes {name}, which could not be verified"));
+            }
             for (id, span) in users.iter().skip(1).take(20) {
                 draft = draft.related(*span, look.design.node(*id).name.clone());
             }
