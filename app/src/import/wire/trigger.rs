@@ -10,7 +10,7 @@ use crate::{
 pub(super) const ROWS: &[Row] = &[
     Row::of("Custom::*").edges(custom_resource),
     Row::of("AWS::Cognito::UserPool").edges(user_pool),
-    Row::of("Custom::CognitoUserPool").edges(user_pool),
+    Row::of("Custom::CognitoUserPool").edges(existing_user_pool),
     Row::of("AWS::Logs::SubscriptionFilter").edges(log_subscription),
     Row::of("AWS::IoT::TopicRule").edges(iot_rule),
     Row::of("AWS::SES::ReceiptRule").edges(received_mail),
@@ -187,6 +187,27 @@ fn user_pool(wire: &mut Wire<'_>, at: At) {
             let node = wire.node_or_external(at);
             let how = (Mode::Sync, Via::Trigger(format!("Cognito {}", entry.key)));
             wire.wired_to(at, node, target, "lambda", &how);
+        }
+    }
+}
+
+/// A user pool that exists already, as the Serverless Framework has it: its name, the function's name, and the
+/// triggers.
+fn existing_user_pool(wire: &mut Wire<'_>, at: At) {
+    custom_resource(wire, at);
+    let properties = &wire.resource(at).properties;
+    let (Some(name), Some(function)) = (properties.get("UserPoolName"), properties.get("FunctionName"))
+    else {
+        return;
+    };
+    let configs = properties.get("UserPoolConfigs").map(Tree::one_or_many).unwrap_or_default();
+    for pool in wire.reach(at, name, "cognito-idp/userpool") {
+        for config in configs {
+            let Some(trigger) = config.get("Trigger").and_then(Tree::as_str) else { continue };
+            for to in wire.reach(at, function, "lambda") {
+                let via = Via::Trigger(format!("Cognito {trigger}"));
+                wire.wired(at, config.span, &pool, &to, (Mode::Sync, via));
+            }
         }
     }
 }

@@ -305,15 +305,24 @@ pub(super) fn user_pool(service: &mut Service, event: &Event<'_>) {
     let at = event.at;
     let Some(pool) = event.get("pool").cloned() else { return };
     let Some(trigger) = event.get("trigger").and_then(Tree::as_str).map(capital) else { return };
+    if event.get("existing").and_then(Tree::as_bool) == Some(true) {
+        // The framework sets it on the pool after the deployment, by one custom resource for each function.
+        let id = format!("{}CustomCognitoUserPool1", normal(event.function));
+        if !service.template.has(&id) {
+            let target = Some(event.target(service));
+            let properties = at.map([("FunctionName", target), ("UserPoolName", Some(pool))]);
+            event.add(service, &id, "Custom::CognitoUserPool", properties);
+        }
+        let config = at.map([("Trigger", Some(at.text(&trigger)))]);
+        if let Some(resource) = service.template.resource_mut(&id) {
+            push(resource, &["Properties", "UserPoolConfigs"], config);
+        }
+        return;
+    }
     let config = at.map([(trigger.as_str(), Some(event.target(service)))]);
-    let existing = event.get("existing").and_then(Tree::as_bool) == Some(true);
-    let name = pool.as_str().map_or_else(String::new, letters);
-    let (id, of) = match existing {
-        true => (format!("{}CustomCognitoUserPool1", normal(event.function)), "Custom::CognitoUserPool"),
-        false => (format!("CognitoUserPool{name}"), "AWS::Cognito::UserPool"),
-    };
+    let id = format!("CognitoUserPool{}", pool.as_str().map_or_else(String::new, letters));
     let properties = at.map([("UserPoolName", Some(pool)), ("LambdaConfig", Some(config))]);
-    event.add(service, &id, of, properties);
+    event.add(service, &id, "AWS::Cognito::UserPool", properties);
 }
 
 /// A listener's rule of a load balancer.
