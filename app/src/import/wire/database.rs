@@ -1,6 +1,6 @@
 //! Databases with connections, and which functions use them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     Row, Wire,
@@ -155,93 +155,43 @@ fn node_of(wire: &Wire<'_>, at: At, name: &Tree) -> Option<NodeId> {
     database_at(wire, referenced(wire, at, name)?)
 }
 
-/// How a function is let into a database, where it is not granted on the database itself.
-#[derive(Default)]
-struct Doors {
-    /// The databases whose address and password a secret holds.
-    secrets: BTreeMap<NodeId, Vec<NodeId>>,
-    /// A security group and one that it lets in.
-    groups: BTreeSet<(At, At)>,
-}
-
-impl Doors {
-    fn new(wire: &Wire<'_>) -> Doors {
-        let mut doors = Doors::default();
-        for at in wire.index.all() {
-            let properties = &wire.resource(at).properties;
-            match wire.resource(at).resource_type.as_str() {
-                "AWS::SecretsManager::SecretTargetAttachment" => {
-                    let secret = properties.get("SecretId").and_then(|name| referenced(wire, at, name));
-                    let secret = secret.and_then(|secret| wire.node(secret, None));
-                    let database = properties.get("TargetId").and_then(|name| node_of(wire, at, name));
-                    if let (Some(secret), Some(database)) = (secret, database) {
-                        doors.secrets.entry(secret).or_default().push(database);
-                    }
-                }
-                "AWS::EC2::SecurityGroup" => {
-                    let rules = properties.get("SecurityGroupIngress").map(Tree::one_or_many);
-                    for rule in rules.unwrap_or_default() {
-                        doors.groups.extend(source_group(wire, at, rule).map(|source| (at, source)));
-                    }
-                }
-                "AWS::EC2::SecurityGroupIngress" => {
-                    let group = properties.get("GroupId").and_then(|name| referenced(wire, at, name));
-                    let source = source_group(wire, at, properties);
-                    doors.groups.extend(group.zip(source));
-                }
-                _ => {}
-            }
+/// The databases whose address and password a secret holds, by the secret: who may read it is let into them. A
+/// security group is no such door: it opens the network for all that share it, and says of nobody that they log in.
+fn behind_secrets(wire: &Wire<'_>) -> BTreeMap<NodeId, Vec<NodeId>> {
+    let mut behind: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+    for at in wire.index.all() {
+        if wire.resource(at).resource_type != "AWS::SecretsManager::SecretTargetAttachment" {
+            continue;
         }
-        doors
+        let properties = &wire.resource(at).properties;
+        let secret = properties.get("SecretId").and_then(|name| referenced(wire, at, name));
+        let secret = secret.and_then(|secret| wire.node(secret, None));
+        let database = properties.get("TargetId").and_then(|name| node_of(wire, at, name));
+        if let (Some(secret), Some(database)) = (secret, database) {
+            behind.entry(secret).or_default().push(database);
+        }
     }
+    behind
 }
 
 fn referenced(wire: &Wire<'_>, at: At, name: &Tree) -> Option<At> {
     wire.referenced(at.stack(), name.reference()?)
 }
 
-fn source_group(wire: &Wire<'_>, at: At, rule: &Tree) -> Option<At> {
-    referenced(wire, at, rule.get("SourceSecurityGroupId")?)
-}
-
-/// Security groups of one resource that are looked at. AWS takes 16 at most.
-const GROUPS_MAX: usize = 16;
-
-/// Security groups, wherever a type has them.
-fn groups(wire: &Wire<'_>, at: At) -> Vec<At> {
-    const PLACES: [&[&str]; 5] = [
-        &["VPCSecurityGroups"],
-        &["VpcSecurityGroupIds"],
-        &["SecurityGroupIds"],
-        &["VPCOptions", "SecurityGroupIds"],
-        &["VpcConfig", "SecurityGroupIds"],
-    ];
-    let lists = PLACES.iter().filter_map(|place| wire.resource(at).properties.at(place));
-    let names = lists.flat_map(Tree::one_or_many).take(GROUPS_MAX);
-    names.filter_map(|name| referenced(wire, at, name)).collect()
-}
-
 /// Draws the edges from functions to the databases that their variables name. Comes after the grants.
 pub(super) fn finish(wire: &mut Wire<'_>) {
-    let databases: BTreeMap<NodeId, At> = wire
-        .index
-        .all()
-        .into_iter()
-        .filter_map(|at| wire.node(at, None).map(|node| (node, at)))
-        .filter(|(node, _)| matches!(wire.design.node(*node).kind, Kind::Database(_)))
-        .collect();
-    if databases.is_empty() {
+    if !wire.design.nodes().any(|(_, node)| matches!(node.kind, Kind::Database(_))) {
         return;
     }
-    let doors = Doors::new(wire);
+    let secrets = behind_secrets(wire);
     for at in wire.index.all() {
         if let Some(node) = wire.node(at, None) {
-            uses(wire, (at, node), &databases, &doors);
+            uses(wire, (at, node), &secrets);
         }
     }
 }
 
-fn uses(wire: &mut Wire<'_>, (at, node): (At, NodeId), databases: &BTreeMap<NodeId, At>, doors: &Doors) {
+fn uses(wire: &mut Wire<'_>, (at, node): (At, NodeId), secrets: &BTreeMap<NodeId, Vec<NodeId>>) {
     let Kind::Function(function) = &wire.design.node(node).kind else { return };
     let mut named: BTreeMap<NodeId, (String, Span)> = BTreeMap::new();
     for (name, value) in &function.environment {
@@ -266,18 +216,15 @@ fn uses(wire: &mut Wire<'_>, (at, node): (At, NodeId), databases: &BTreeMap<Node
             _ => {}
         }
     }
-    let own = groups(wire, at);
     let by_secret = read.iter().flat_map(|(secret, by)| {
-        let behind = doors.secrets.get(secret).into_iter().flatten();
+        let behind = secrets.get(secret).into_iter().flatten();
         behind.map(move |database| (*database, by.clone()))
     });
     let by_secret: BTreeMap<NodeId, (String, Span)> = by_secret.collect();
     let mut edges = Vec::new();
     for (to, by) in &named {
-        let theirs = databases.get(to).map(|at| groups(wire, *at)).unwrap_or_default();
-        let let_in = theirs.iter().any(|to| own.iter().any(|from| doors.groups.contains(&(*to, *from))));
         let behind = wire.design.outgoing(*to).any(|(_, edge)| by_secret.contains_key(&edge.to));
-        let is_in = let_in || behind || by_secret.contains_key(to) || granted.contains_key(to);
+        let is_in = behind || by_secret.contains_key(to) || granted.contains_key(to);
         edges.push((*to, by.clone(), if is_in { Evidence::Named } else { Evidence::Granted }));
     }
     if named.is_empty() {
