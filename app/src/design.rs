@@ -5,9 +5,11 @@
 //!
 //! - [`Design`]: nodes, edges, and what could not be resolved.
 //! - [`node`](Node): functions, queues, topics and the rest, with the settings that rules look at.
+//! - [`Flow`]: what can follow what in a state machine.
 //! - [`edge`](Edge): who gives work to whom, how, and how that is known.
 
 mod edge;
+mod flow;
 mod node;
 mod outline;
 mod setting;
@@ -16,6 +18,7 @@ pub use edge::{
     Access, Destination, Edge, EdgeId, EventSource, Evidence, Integration, Mode, Notification, Retry,
     Subscription, Target, Task, TaskPattern, Via,
 };
+pub use flow::{Flow, FlowState, Longest, Round};
 pub use node::{
     Api, ApiKind, Bucket, Bus, Database, DatabaseKind, Encryption, External, Function, Kind, Machine,
     Network, Node, NodeId, Pipe, Provisioned, Queue, Rule, Schedule, Stream, Table, Topic, WayOut,

@@ -1,6 +1,6 @@
 //! What there is, with the settings that rules look at.
 
-use super::Setting;
+use super::{Flow, Setting};
 use crate::document::{Span, Tree};
 
 /// A node of one design.
@@ -309,10 +309,8 @@ pub struct Machine {
     pub unread: Option<String>,
     /// States in all, maps' and parallels' included.
     pub states: usize,
-    /// Whether a state can follow itself (a loop), and through which state.
-    pub loops: Vec<String>,
-    /// The longest path's `Wait`s, seconds, where they are known.
-    pub waits_s: i64,
+    /// What can follow what.
+    pub flow: Flow,
     /// States with their place, for findings: name and span.
     pub places: Vec<(String, Span)>,
     /// Maps: state name, distributed, its `MaxConcurrency`.

@@ -248,13 +248,15 @@ fn of_function(function: &Function) -> Stated {
 }
 
 fn of_machine(machine: &Machine) -> Stated {
+    let loops: Vec<String> = machine.flow.loops().into_iter().map(str::to_string).collect();
+    let waits_s = machine.flow.longest(&|state| state.waits_s).sum;
     let mut stated = Stated::default()
         .is("express", &machine.express)
         .set("timeout s", &machine.timeout_s)
         .is("logs data", &machine.logs_data)
         .count("states", machine.states)
-        .words("loops", &machine.loops)
-        .when(&format!("waits s {}", machine.waits_s), machine.waits_s > 0);
+        .words("loops", &loops)
+        .when(&format!("waits s {waits_s}"), waits_s > 0);
     for (name, distributed, at_once) in &machine.maps {
         stated = stated.when(if *distributed { "distributed map" } else { "map" }, true);
         stated = match at_once {

@@ -3,12 +3,10 @@
 //! - [`text`]: a definition that is a text, or a text in pieces, becomes a tree; so do its substitutions.
 //! - [`read`]: walks the states, those of maps and parallels too.
 //! - `resource`: which service and which target a task's `Resource` and arguments name.
-//! - `route`: loops between states, and the longest way's waits.
 //!
 //! Whose node a target is decides `wire`: here it is only what the definition writes.
 
 mod resource;
-mod route;
 mod states;
 pub(super) mod text;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::machine;
 use crate::{
     check::{About, Draft, Found, Look, Quantity, Rule, Severity, paths, words},
     design::{Edge, EdgeId, Kind, Machine, Mode, NodeId, Via},
@@ -16,6 +17,7 @@ struct Wait {
     has_s: f64,
     takes_s: f64,
     why: String,
+    assumes: Option<String>,
 }
 
 impl Rule for Chain {
@@ -52,26 +54,18 @@ fn has_s(look: &Look<'_>, edge: &Edge) -> Option<f64> {
     }
 }
 
-/// What files state of how long a machine may take that answers when it is done, and which of it says so.
-fn machine_takes(look: &Look<'_>, id: NodeId, machine: &Machine) -> Option<(f64, String)> {
+/// How a machine that answers when it is done can take longer than its caller has, by what files state.
+fn machine_takes(look: &Look<'_>, id: EdgeId, machine: &Machine, has_s: f64) -> Option<Wait> {
     if machine.express.stated() != Some(&true) {
         return None;
     }
-    let whole = machine.timeout_s.stated().map(|stated| (*stated, "its TimeoutSeconds".to_string()));
-    let waits = (machine.waits_s, "its waits".to_string());
-    let tasks = look.design.outgoing(id).filter_map(|(_, edge)| {
-        let Via::Task(task) = &edge.via else { return None };
-        let Kind::Function(function) = &look.design.node(edge.to).kind else { return None };
-        let runs_s = *function.timeout_s.stated()?;
-        let runs_s = task.timeout_s.stated().map_or(runs_s, |stated| runs_s.min(*stated));
-        Some((runs_s, format!("the timeout of {}", look.design.node(edge.to).name)))
-    });
-    let (takes_s, why) = tasks.chain([waits]).max_by_key(|(takes_s, _)| *takes_s)?;
+    let way = machine::slowest(look, look.design.edge(id).to, machine);
     // What the definition as a whole may take bounds what its states may.
-    match whole {
-        Some((bound, why)) if bound < takes_s => Some((words::whole(bound), why)),
-        _ => Some((words::whole(takes_s), why)),
-    }
+    let bound = machine.timeout_s.stated().copied().filter(|bound| *bound < way.takes_s);
+    let takes_s = words::whole(bound.unwrap_or(way.takes_s));
+    let assumes = way.assumes(has_s);
+    let why = bound.map_or(way.why, |_| "its TimeoutSeconds".to_string());
+    Some(Wait { id, has_s, takes_s, why, assumes })
 }
 
 fn by_timeouts(look: &Look<'_>, found: &mut Found<'_>) {
@@ -79,19 +73,19 @@ fn by_timeouts(look: &Look<'_>, found: &mut Found<'_>) {
     for (id, edge) in look.design.edges().filter(|(_, edge)| waits(look, edge)) {
         let Some(has_s) = has_s(look, edge) else { continue };
         let from_api = matches!(look.design.node(edge.from).kind, Kind::Api(_));
-        let takes = match &look.design.node(edge.to).kind {
+        let wait = match &look.design.node(edge.to).kind {
             // FB0003 is about these.
             Kind::Function(_) if from_api => None,
-            Kind::Function(function) => {
-                function.timeout_s.stated().map(|stated| (words::whole(*stated), "its timeout".to_string()))
-            }
-            Kind::Machine(machine) => machine_takes(look, edge.to, machine),
+            Kind::Function(function) => function.timeout_s.stated().map(|stated| {
+                let (takes_s, why) = (words::whole(*stated), "its timeout".to_string());
+                Wait { id, has_s, takes_s, why, assumes: None }
+            }),
+            Kind::Machine(machine) => machine_takes(look, id, machine, has_s),
             _ => None,
         };
-        let Some((takes_s, why)) = takes.filter(|(takes_s, _)| *takes_s > has_s) else { continue };
-        let wait = Wait { id, has_s, takes_s, why };
+        let Some(wait) = wait.filter(|wait| wait.takes_s > has_s) else { continue };
         match worst.get(&edge.from) {
-            Some(other) if other.takes_s >= takes_s => {}
+            Some(other) if other.takes_s >= wait.takes_s => {}
             _ => drop(worst.insert(edge.from, wait)),
         }
     }
@@ -113,7 +107,10 @@ fn by_timeouts(look: &Look<'_>, found: &mut Found<'_>) {
             .rests_on([wait.id])
             .path(look.hop_pair(edge, format!("has {has}"), format!("takes {takes}")))
             .meets(limit, value);
-        found.add(draft);
+        found.add(match wait.assumes {
+            Some(what) => draft.assuming(what),
+            None => draft,
+        });
     }
 }
 

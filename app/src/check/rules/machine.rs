@@ -1,5 +1,7 @@
 //! State machines that wait for what does not come, or for longer than they can.
 
+use std::collections::BTreeMap;
+
 use crate::{
     check::{About, Draft, Found, Look, Quantity, Rule, Severity, words},
     design::{Edge, EdgeId, Kind, Machine, Node, NodeId, Task, TaskPattern, Via},
@@ -135,36 +137,92 @@ fn rejected(look: &Look<'_>, id: NodeId, found: &mut Found<'_>) -> bool {
     any
 }
 
+/// The way through a machine on which most time adds up.
+pub(super) struct Slowest {
+    /// What it may take, seconds; zero where no file states anything.
+    pub takes_s: i64,
+    /// What of it says so, as the end of a sentence.
+    pub why: String,
+    /// The tasks on it that take time.
+    pub tasks: Vec<EdgeId>,
+    /// Its waits, and the longest of the timeouts: what adds up when one of the functions takes as long as it may.
+    pub one_slow_s: i64,
+}
+
+impl Slowest {
+    /// What a finding assumes that holds this way against `has_s` seconds. One slow function is one fault; that several
+    /// are slow in one execution no file says.
+    pub(super) fn assumes(&self, has_s: f64) -> Option<String> {
+        let all = words::whole(self.one_slow_s) <= has_s;
+        all.then(|| "each of them takes as long as it may, in one execution".to_string())
+    }
+}
+
+/// What files state of how long one execution may take: waits, and the timeouts of functions that are called one after
+/// the other. Of branches and items the longest counts once; retries come on top.
+pub(super) fn slowest(look: &Look<'_>, id: NodeId, machine: &Machine) -> Slowest {
+    let mut tasks: BTreeMap<&str, (i64, EdgeId)> = BTreeMap::new();
+    for (edge_id, edge) in look.design.outgoing(id) {
+        let Via::Task(task) = &edge.via else { continue };
+        let Kind::Function(function) = &look.design.node(edge.to).kind else { continue };
+        let Some(runs_s) = function.timeout_s.stated().copied() else { continue };
+        let runs_s = task.timeout_s.stated().map_or(runs_s, |stated| runs_s.min(*stated)).max(0);
+        let slot = tasks.entry(task.state.as_str()).or_insert((runs_s, edge_id));
+        if slot.0 < runs_s {
+            *slot = (runs_s, edge_id);
+        }
+    }
+    let runs_s = |state: &str| tasks.get(state).map_or(0, |(runs_s, _)| *runs_s);
+    let way = machine.flow.longest(&|state| state.waits_s.saturating_add(runs_s(&state.name)));
+    let on_it: Vec<(&str, EdgeId)> =
+        way.states.iter().filter_map(|state| Some((*state, tasks.get(*state)?.1))).collect();
+    let waits = on_it.len() < way.states.len();
+    let states: Vec<&str> = on_it.iter().map(|(state, _)| *state).collect();
+    let why = match (on_it.as_slice(), waits) {
+        ([], _) => "its waits".to_string(),
+        ([(_, edge)], false) => {
+            format!("the timeout of {}", look.design.node(look.design.edge(*edge).to).name)
+        }
+        ([(state, _)], true) => format!("its waits and the timeout of what {state} calls"),
+        (_, waits) => {
+            let waits = if waits { "its waits and " } else { "" };
+            format!("{waits}the timeouts of what {} call, one after the other", words::list(&states))
+        }
+    };
+    let timeouts = on_it.iter().map(|(state, _)| runs_s(state));
+    let (sum, most) = timeouts.fold((0_i64, 0), |(sum, most), s| (sum.saturating_add(s), most.max(s)));
+    Slowest {
+        takes_s: way.sum,
+        why,
+        one_slow_s: way.sum.saturating_sub(sum).saturating_add(most),
+        tasks: on_it.into_iter().map(|(_, edge)| edge).collect(),
+    }
+}
+
 fn too_long(look: &Look<'_>, (id, machine): (NodeId, &Machine), most_s: i64, found: &mut Found<'_>) {
     let node = look.design.node(id);
     let name = &node.name;
     let most = words::seconds(words::whole(most_s));
-    let tasks = look.design.outgoing(id).filter_map(|(edge_id, edge)| {
-        let Via::Task(task) = &edge.via else { return None };
-        let Kind::Function(function) = &look.design.node(edge.to).kind else { return None };
-        let runs_s = *function.timeout_s.stated()?;
-        (task.timeout_s.is_default() && runs_s > most_s).then_some((edge_id, edge, runs_s))
-    });
-    let task = tasks.max_by_key(|(_, _, runs_s)| *runs_s);
-    let (what, takes_s, span) = match &task {
-        _ if machine.waits_s > most_s => {
-            ("the waits on one way through it together".to_string(), machine.waits_s, node.span)
-        }
-        Some((_, edge, runs_s)) => {
-            (format!("the timeout of {}", look.design.node(edge.to).name), *runs_s, edge.span)
-        }
-        None => return,
-    };
-    let takes = words::seconds(words::whole(takes_s));
+    let way = slowest(look, id, machine);
+    if way.takes_s <= most_s {
+        return;
+    }
+    let (takes, what) = (words::seconds(words::whole(way.takes_s)), way.why.clone());
     let message = format!("{name} is stopped after {most}, less than {what}: {takes}");
     let help = format!("make {name} STANDARD, or keep each way through it below {most}");
     let Some(limit) = look.limit(Limit::MachineExpressTimeoutMax, "the longest Express execution") else {
         return;
     };
-    let value = Quantity::stated(what, words::whole(takes_s), "s");
+    let value = Quantity::stated(what, words::whole(way.takes_s), "s");
+    let first = way.tasks.first().map(|edge| look.design.edge(*edge));
+    let span = first.map_or(node.span, |edge| edge.span);
     let mut draft = Draft::new(id, span, message, help).at_most(Severity::Warning).meets(limit, value);
-    if let Some((edge_id, edge, _)) = task.filter(|_| machine.waits_s <= most_s) {
-        draft = draft.rests_on([edge_id]).path(look.hop_pair(edge, most, format!("runs {takes}")));
+    if let Some(edge) = first {
+        let in_all = if way.tasks.len() > 1 { " in all" } else { "" };
+        draft = draft.path(look.hop_pair(edge, most, format!("runs {takes}{in_all}")));
     }
-    found.add(draft);
+    if let Some(what) = way.assumes(words::whole(most_s)) {
+        draft = draft.assuming(what);
+    }
+    found.add(draft.rests_on(way.tasks));
 }

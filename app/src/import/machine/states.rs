@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use super::{
     Call, Callee, Definition,
     resource::{self, Written},
-    route::{Scope, Survey},
 };
 use crate::{
-    design::{Retry, Setting, Task},
+    design::{Flow, FlowState, Retry, Setting, Task, TaskPattern},
     document::{Entry, Span, Tree, Value},
 };
 
@@ -20,9 +19,19 @@ pub(crate) fn read(definition: &Tree) -> Definition {
         read.machine.unread = Some("its definition has no states".into());
         return read;
     }
-    read.machine.waits_s = States { read: &mut read, around: Around::default() }.scope(definition);
+    read.machine.flow = States { read: &mut read, around: Around::default() }.scope(definition);
     read
 }
+
+/// Events of history of every state. What is counted here is the least: retries and what happens inside of maps and
+/// parallels come on top.
+const ENTERED_AND_LEFT: i64 = 2;
+
+/// Events of history of a map or a parallel.
+const BEGUN_AND_DONE: i64 = 2;
+
+/// Events of history of a task that is answered; one that is waited for has one more, when it was submitted.
+const SCHEDULED_BEGUN_AND_DONE: i64 = 3;
 
 /// The longest name of a state that is kept, in bytes. AWS takes 80 characters.
 const NAME_BYTES_MAX: usize = 80;
@@ -64,52 +73,50 @@ struct States<'d> {
 }
 
 impl States<'_> {
-    /// Reads `States` with `StartAt`. The waits on its longest way, seconds.
-    fn scope(&mut self, scope: &Tree) -> i64 {
+    /// Reads `States` with `StartAt`.
+    fn scope(&mut self, scope: &Tree) -> Flow {
         let states = scope.get("States").map(Tree::entries).unwrap_or_default();
         let index: BTreeMap<&str, usize> =
             states.iter().enumerate().map(|(index, state)| (state.key.as_str(), index)).collect();
-        let mut ways = Scope {
-            start: scope.get("StartAt").and_then(Tree::as_str).and_then(|name| index.get(name).copied()),
-            ..Scope::default()
-        };
-        for state in states {
-            let follows = followers(&state.value);
-            ways.next.push(follows.filter_map(|name| index.get(name).copied()).collect());
-            ways.waits_s.push(self.state(state));
-        }
-        let Survey { back, waits_s } = ways.survey();
-        let names = back.iter().filter_map(|at| states.get(*at));
-        let names = names.map(|state| self.around.named(&state.key));
-        self.read.machine.loops.extend(names);
-        waits_s
+        let start = scope.get("StartAt").and_then(Tree::as_str).and_then(|name| index.get(name).copied());
+        let states = states.iter().map(|state| {
+            let next = followers(&state.value).filter_map(|name| index.get(name).copied()).collect();
+            self.state(state, next)
+        });
+        Flow { states: states.collect(), start }
     }
 
-    /// Reads a state. What it waits, seconds.
-    fn state(&mut self, state: &Entry) -> i64 {
+    /// Reads a state that `next` can follow.
+    fn state(&mut self, state: &Entry, next: Vec<usize>) -> FlowState {
         let name = self.around.named(&state.key);
+        let span = state.key_span;
         self.read.machine.states += 1;
-        self.read.machine.places.push((name.clone(), state.key_span));
+        self.read.machine.places.push((name.clone(), span));
+        let mut read =
+            FlowState { name, span, next, waits_s: 0, events_min: ENTERED_AND_LEFT, inside: vec![] };
         match state.value.get("Type").and_then(Tree::as_str) {
-            Some("Task") => self.task(name, state),
-            Some("Wait") => return wait_s(&state.value),
+            Some("Task") => read.events_min += self.task(read.name.clone(), state),
+            Some("Wait") => read.waits_s = wait_s(&state.value),
             Some("Parallel") => {
-                let inner = self.around.inside(&name);
+                read.events_min += BEGUN_AND_DONE;
+                let inner = self.around.inside(&read.name);
                 let branches = state.value.get("Branches").map(Tree::items).unwrap_or_default();
-                let waits = branches.iter().map(|branch| self.inside(branch, inner.clone()));
-                return waits.max().unwrap_or(0);
+                read.inside = branches.iter().map(|branch| self.inside(branch, inner.clone())).collect();
             }
-            Some("Map") => return self.map(&name, state),
+            Some("Map") => {
+                read.events_min += BEGUN_AND_DONE;
+                read.inside = self.map(&read.name, state).into_iter().collect();
+            }
             _ => {}
         }
-        0
+        read
     }
 
-    fn inside(&mut self, scope: &Tree, around: Around) -> i64 {
+    fn inside(&mut self, scope: &Tree, around: Around) -> Flow {
         States { read: self.read, around }.scope(scope)
     }
 
-    fn map(&mut self, name: &str, state: &Entry) -> i64 {
+    fn map(&mut self, name: &str, state: &Entry) -> Option<Flow> {
         let processor = state.value.get("ItemProcessor").or_else(|| state.value.get("Iterator"));
         let mode = processor.and_then(|inner| inner.at(&["ProcessorConfig", "Mode"]));
         let distributed = mode.and_then(Tree::as_str) == Some("DISTRIBUTED");
@@ -130,7 +137,7 @@ impl States<'_> {
             distributed: distributed || self.around.distributed,
             ..self.around.inside(name)
         };
-        processor.map_or(0, |inner| self.inside(inner, around))
+        processor.map(|inner| self.inside(inner, around))
     }
 
     /// Where a distributed map writes what its children answered.
@@ -144,12 +151,13 @@ impl States<'_> {
         }
     }
 
-    fn task(&mut self, name: String, entry: &Entry) {
+    /// Reads a task. How many events of history its call adds.
+    fn task(&mut self, name: String, entry: &Entry) -> i64 {
         let state = &entry.value;
         let Some(resource) = state.get("Resource") else {
             let what = format!("state {name} has no Resource");
             self.read.open.push((entry.key_span, what));
-            return;
+            return 0;
         };
         let arguments = state.get("Arguments").or_else(|| state.get("Parameters"));
         let written = resource::written(resource, arguments);
@@ -166,7 +174,9 @@ impl States<'_> {
             sources: written.sources.clone(),
             detail_types: written.detail_types.clone(),
         };
+        let submitted = i64::from(task.pattern != TaskPattern::RequestResponse);
         self.call(task, entry.key_span, written);
+        SCHEDULED_BEGUN_AND_DONE + submitted
     }
 
     fn call(&mut self, task: Task, span: Span, written: Written) {

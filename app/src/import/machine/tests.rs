@@ -1,7 +1,4 @@
-use super::{
-    route::{Scope, Survey},
-    text::{self, Substitutions},
-};
+use super::text::{self, Substitutions};
 use crate::document::{Entry, Files, Piece, Reference, Span, Tree, Value};
 
 /// A text that stands in a file, in quotes, as it is.
@@ -108,20 +105,4 @@ fn substitutions_can_t_make_a_definition_endless() {
     let size: usize =
         pieces.iter().map(|piece| if let Piece::Literal(text) = piece { text.len() } else { 0 }).sum();
     assert_eq!(size, 4 << 20);
-}
-
-#[test]
-fn a_way_back_is_found_and_its_waits_count_once() {
-    // 0 → 1 → 2 → 1 and 2 → 3.
-    let next = vec![vec![1], vec![2], vec![1, 3], vec![]];
-    let scope = Scope { next, waits_s: vec![1, 10, 100, 1000], start: Some(0) };
-    assert_eq!(scope.survey(), Survey { back: vec![2], waits_s: 1111 });
-}
-
-#[test]
-fn a_chain_as_long_as_the_file_is_no_problem() {
-    let length = 200_000;
-    let next = (1..=length).map(|next| if next < length { vec![next] } else { vec![] }).collect();
-    let scope = Scope { next, waits_s: vec![1; length], start: Some(0) };
-    assert_eq!(scope.survey(), Survey { back: vec![], waits_s: 200_000 });
 }
