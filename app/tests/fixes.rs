@@ -152,3 +152,56 @@ fn json_keeps_its_form() {
     let wanted = text.replace("Timeout\": 30", "Timeout\": 360").replace(dead, "");
     assert_eq!(new, wanted);
 }
+
+#[test]
+fn single_failures_are_reported_where_the_event_source_is_written() {
+    let queues = r#"    "Orders": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 300,
+      "RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": ["Failed", "Arn"]}, "maxReceiveCount": 2}}},
+    "Failed": {"Type": "AWS::SQS::Queue", "Properties": {"MessageRetentionPeriod": 1209600}}"#;
+    let json = format!(
+        r#"{{"Resources": {{
+{queues},
+    "Charge": {{"Type": "AWS::Lambda::Function",
+      "Properties": {{"Runtime": "python3.13", "Handler": "a.b", "Code": {{"ZipFile": "pass"}}}}}},
+    "Mapping": {{
+      "Type": "AWS::Lambda::EventSourceMapping",
+      "Properties": {{
+        "FunctionName": {{"Ref": "Charge"}},
+        "EventSourceArn": {{"Fn::GetAtt": ["Orders", "Arn"]}}
+      }}
+    }}
+}}}}
+"#
+    );
+    let sam = format!(
+        "Transform: AWS::Serverless-2016-10-31\nResources:\n  # as JSON\n  {}\n{}",
+        queues.trim().replace(",\n    \"Failed\"", "\n  \"Failed\"").replace("\n      ", " "),
+        "  Charge:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: app.handler
+      InlineCode: pass
+      Events:
+        Order:
+          Type: SQS
+          Properties:
+            Queue: !GetAtt Orders.Arn # new ones
+"
+    );
+    let service = format!(
+        "service: shop\nprovider: {{name: aws, runtime: python3.13}}\nfunctions:\n  charge:\n    handler: a.b\n    \
+         events:\n      - sqs:\n          arn: !GetAtt Orders.Arn\nresources:\n  Resources:\n    {}\n",
+        queues.trim().replace(",\n    \"Failed\"", "\n    \"Failed\"").replace("\n      ", " "),
+    );
+    for (name, text, new) in [
+        ("template.json", json, ",\n        \"FunctionResponseTypes\": [\"ReportBatchItemFailures\"]\n"),
+        ("template.yaml", sam, "            FunctionResponseTypes: [\"ReportBatchItemFailures\"]\n"),
+        ("serverless.yml", service, "          functionResponseType: ReportBatchItemFailures\n"),
+    ] {
+        assert_eq!(codes(name, &text), ["FB0025"], "{text}");
+        let (made, mended) = mended(name, &text, Mend::All);
+        assert_eq!(made.made.len(), 1, "{text}");
+        assert!(mended.contains(new) && mended.replace(new, "\n").len() <= text.len() + 1, "{mended}");
+    }
+}

@@ -21,9 +21,10 @@ pub fn number(files: &Files, span: Span, old: i64, new: i64) -> Option<(Span, St
 }
 
 /// Adds a key behind another of the same map: `value` is where the other's value stands, which must be one of
-/// one line. `text` is the new value, as JSON, which YAML reads too. The key's name is made of the other's: where
-/// that begins in lower case, as in `serverless.yml`, `key.1` is taken.
-pub fn beside(files: &Files, value: Span, key: (&str, &str), text: &str) -> Option<(Span, String)> {
+/// one line. `entries` are the new key and its value, as JSON, which YAML reads too: the second where the other's key
+/// begins in lower case, as in `serverless.yml`.
+pub fn beside(files: &Files, value: Span, entries: [(&str, &str); 2]) -> Option<(Span, String)> {
+    let [(upper, text), lower] = entries;
     let whole = files.text(value.file);
     let (start, end) = (value.start as usize, value.end as usize);
     if whole.get(start..end)?.contains('\n') {
@@ -33,13 +34,16 @@ pub fn beside(files: &Files, value: Span, key: (&str, &str), text: &str) -> Opti
         let key_at = json_key(whole, start)?;
         let gap_at = whole.get(..key_at)?.trim_end().len();
         let gap = whole.get(gap_at..key_at)?;
-        return insert(value.file, end, format!(",{gap}\"{}\": {text}", key.0));
+        return insert(value.file, end, format!(",{gap}\"{upper}\": {text}"));
     }
     let line_at = line_start(whole, start);
     let head = whole.get(line_at..start)?;
     let name_at =
         head.len() - head.trim_start_matches(' ').trim_start_matches("- ").trim_start_matches(' ').len();
-    let name = head.get(name_at..)?.trim_end().strip_suffix(':')?;
+    let written = head.get(name_at..)?.trim_end();
+    // `Queue: !GetAtt Orders.Arn`: a value begins behind its tag.
+    let tag = written.rsplit_once(' ').filter(|(_, tag)| tag.starts_with('!'));
+    let name = tag.map_or(written, |(name, _)| name.trim_end()).strip_suffix(':')?;
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
@@ -48,8 +52,8 @@ pub fn beside(files: &Files, value: Span, key: (&str, &str), text: &str) -> Opti
     if !rest.is_empty() && !rest.starts_with('#') {
         return None;
     }
-    let lower = name.starts_with(|c: char| c.is_ascii_lowercase());
-    let key = if lower { key.1 } else { key.0 };
+    let is_lower = name.starts_with(|c: char| c.is_ascii_lowercase());
+    let (key, text) = if is_lower { lower } else { (upper, text) };
     // Windows' line ends stay what they are.
     let (line_end, end_of_line) = match whole.get(..line_end) {
         Some(before) if before.ends_with('\r') => (line_end - 1, "\r\n"),

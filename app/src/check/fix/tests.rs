@@ -65,7 +65,7 @@ fn a_number_takes_the_place_of_its_like_alone() {
 
 #[test]
 fn a_key_is_added_as_its_neighbour_is_written() {
-    let window = ("MaximumBatchingWindowInSeconds", "maximumBatchingWindow");
+    let window = [("MaximumBatchingWindowInSeconds", "1"), ("maximumBatchingWindow", "1")];
     for (text, expected) in [
         (
             "      BatchSize: 100 # many\n      Queue: q\n",
@@ -88,7 +88,7 @@ fn a_key_is_added_as_its_neighbour_is_written() {
         ("Properties: {BatchSize: 100, Queue: q}\n", None),
     ] {
         let (files, id) = file(text);
-        let edit = beside(&files, place(text, id, "100"), window, "1");
+        let edit = beside(&files, place(text, id, "100"), window);
         assert_eq!(applied(text, edit).as_deref(), expected, "{text}");
     }
 }
@@ -183,7 +183,7 @@ proptest! {
         let (files, id) = file(&text);
         let span = Span { file: id, start, end: start + length };
         let edits =
-            [number(&files, span, 1, 2), beside(&files, span, ("A", "a"), "1"), without(&files, span, &["A", "B"])];
+            [number(&files, span, 1, 2), beside(&files, span, [("A", "1"), ("a", "1")]), without(&files, span, &["A", "B"])];
         for (span, _) in edits.into_iter().flatten() {
             prop_assert!(text.get(span.start as usize..span.end as usize).is_some());
         }

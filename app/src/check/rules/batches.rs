@@ -12,7 +12,13 @@ use crate::{
 };
 
 /// A batching window's key: CloudFormation's and the Serverless Framework's.
-const WINDOW: (&str, &str) = ("MaximumBatchingWindowInSeconds", "maximumBatchingWindow");
+const WINDOW: [(&str, &str); 2] = [("MaximumBatchingWindowInSeconds", "1"), ("maximumBatchingWindow", "1")];
+
+/// Partial failures, as the mapping and as `serverless.yml` have them.
+const REPORTED: [(&str, &str); 2] = [
+    ("FunctionResponseTypes", "[\"ReportBatchItemFailures\"]"),
+    ("functionResponseType", "ReportBatchItemFailures"),
+];
 
 /// FB0023: a batch that no event source may have without a window.
 pub(super) struct Window;
@@ -93,7 +99,7 @@ fn unwindowed(look: &Look<'_>, id: EdgeId, edge: &Edge, source: &EventSource, fo
     let files = &look.design.files;
     let edit = match &source.window_s {
         Setting::Stated(stated, window) => fix::number(files, *window, *stated, 1),
-        Setting::Default => fix::beside(files, span, WINDOW, "1"),
+        Setting::Default => fix::beside(files, span, WINDOW),
         Setting::Unknown { .. } => None,
     };
     if let Some(edit) = edit {
@@ -223,11 +229,19 @@ fn dies_along(look: &Look<'_>, (id, edge, source, _): FromQueue<'_>, receives: i
     let help = "report single failures (FunctionResponseTypes: [ReportBatchItemFailures] and the answer it \
          needs), or set BatchSize to 1"
         .into();
-    found.add(Draft::new(edge.to, edge.span, message, help).rests_on([id]).path(look.hop_pair(
+    let mut draft = Draft::new(edge.to, edge.span, message, help).rests_on([id]).path(look.hop_pair(
         edge,
         format!("dead letters {when}"),
         format!("batches of {batch}"),
-    )));
+    ));
+    let absent = source.partial_failures.is_default();
+    if let Some(edit) = fix::beside(&look.design.files, edge.span, REPORTED).filter(|_| absent) {
+        // What the function answers counts from then on.
+        let title =
+            "FunctionResponseTypes: [ReportBatchItemFailures]; let the function answer with what failed";
+        draft = draft.fix(Fix { title: title.to_string(), safe: false, edits: vec![edit] });
+    }
+    found.add(draft);
 }
 
 /// One note for all, since whether it matters is a question that no file answers.

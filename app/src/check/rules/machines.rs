@@ -2,11 +2,11 @@
 
 use crate::{
     check::{About, Draft, Found, Look, Quantity, Rule, Severity, load::number, words},
-    design::{Kind, Via},
+    design::{Kind, Machine, NodeId, Round, Via},
     profile::Limit,
 };
 
-/// FB0036: results that are joined do not fit in a state's output.
+/// FB0036: results that are joined do not fit in a state's output; a loop fills the history.
 pub(super) struct Joins;
 
 impl Rule for Joins {
@@ -23,6 +23,12 @@ impl Rule for Joins {
     fn check(&self, look: &Look<'_>, found: &mut Found<'_>) {
         if !look.is_aws() {
             return;
+        }
+        for (id, node) in look.design.nodes() {
+            let Kind::Machine(machine) = &node.kind else { continue };
+            if let Some(draft) = fills_history(look, id, machine) {
+                found.add(draft);
+            }
         }
         let Some(most) = look.profile.value(Limit::MachinePayloadBytesMax) else { return };
         for (id, edge) in look.design.edges() {
@@ -60,4 +66,56 @@ impl Rule for Joins {
             );
         }
     }
+}
+
+/// How long a loop that polls must go on to count, seconds: few jobs are waited for longer than a day.
+const POLLS_MAX_S: i64 = 86_400;
+
+/// The loop that fills the history in the fewest rounds. How often it turns no file says.
+fn fills_history(look: &Look<'_>, id: NodeId, machine: &Machine) -> Option<Draft> {
+    let most = look.profile.whole(Limit::MachineHistoryMax)?;
+    if machine.express.or(false) != Some(false) {
+        return None;
+    }
+    let rounds = machine.flow.rounds();
+    let counted = rounds.iter().filter_map(|round| {
+        let count = most / round.events_min().max(1);
+        let lasts_s = count.saturating_mul(round.waits_s());
+        let stopped = machine.timeout_s.stated().is_some_and(|timeout_s| *timeout_s <= lasts_s);
+        let ends = stopped || lasts_s > POLLS_MAX_S || begins_anew(look, id, round);
+        (!ends).then_some((count, lasts_s, round))
+    });
+    let (count, lasts_s, round) = counted.min_by_key(|(count, ..)| *count)?;
+    let name = &look.design.node(id).name;
+    let span = round.states.first()?.span;
+    let states: Vec<&str> = round.states.iter().map(|state| state.name.as_str()).collect();
+    let [events, count_said, most_said] =
+        [round.events_min(), count, most].map(|count| words::decimal(number(count)));
+    let waiting = match lasts_s {
+        0 => String::new(),
+        lasts_s => format!(" ({} of waiting)", words::about(number(lasts_s))),
+    };
+    let message = format!(
+        "each round of {name} through {} adds at least {events} events to its history: after {count_said} \
+         rounds{waiting} it has {most_said}, and the execution fails",
+        words::list(&states)
+    );
+    let help = "start a new execution before that, or go through the items by a distributed map; wait for a job by .sync \
+                or a task token"
+        .to_string();
+    let limit = look.limit(Limit::MachineHistoryMax, "events of an execution's history")?;
+    let value = Quantity::stated("events of a round", number(round.events_min()), "");
+    Some(
+        Draft::new(id, span, message, help)
+            .meets(limit, value)
+            .assuming(format!("an execution goes round {count_said} times")),
+    )
+}
+
+/// Whether a round starts the machine again: so a long loop is meant to go on.
+fn begins_anew(look: &Look<'_>, id: NodeId, round: &Round<'_>) -> bool {
+    look.design.outgoing(id).any(|(_, edge)| match &edge.via {
+        Via::Task(task) => edge.to == id && round.states.iter().any(|state| state.name == task.state),
+        _ => false,
+    })
 }
