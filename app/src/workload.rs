@@ -311,6 +311,9 @@ pub enum Lasting {
 pub struct Dependency {
     /// How many it works on at once. `None`: on all.
     pub servers: Option<u32>,
+    /// It works on all calls at once, and they share the servers: with more calls than servers each gets its part of
+    /// a server, as the processors of a database do. Else those beyond the servers wait in their order.
+    pub sharing: bool,
     /// Connections at most. `None`: no limit.
     pub connections_max: Option<u32>,
     /// Connections that each living environment holds, idle ones included. 0: none is held.
@@ -319,9 +322,9 @@ pub struct Dependency {
     pub service: Lasting,
     /// How that grows with what is worked on at once.
     pub growth: Growth,
-    /// Calls that wait while all servers are busy; more are refused. `None`: all wait.
+    /// Calls beyond the servers, waiting or sharing; more are refused. `None`: no limit.
     pub waiting_max: Option<u32>,
-    /// A call that has taken so long is broken off by the dependency itself.
+    /// A call that has taken so long, waiting included, is broken off by the dependency itself.
     pub statement_timeout: Option<Span>,
     /// The work is broken off when the caller has gone.
     pub cancels: bool,

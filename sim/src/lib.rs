@@ -10,8 +10,78 @@
 
 pub mod arrivals;
 pub mod aws;
+mod conclude;
+pub mod dependency;
 pub mod lasting;
+pub mod line;
 pub mod measure;
 pub mod message;
+mod parking;
+pub mod plan;
 pub mod random;
 pub mod result;
+mod world;
+
+use flyball_core::Time;
+
+use plan::{Plan, Problem};
+use result::{RunResult, Simulation};
+
+/// One run of a plan: the stated traffic `load` times, from a seed. `halt` is asked now and then, with the virtual
+/// time; where it says so the run ends and says what is known so far.
+///
+/// # Errors
+/// Where the traffic is beyond a limit.
+pub fn run(
+    plan: &Plan,
+    seed: u64,
+    load: f64,
+    halt: &mut dyn FnMut(Time) -> bool,
+) -> Result<RunResult, Problem> {
+    let setting = world::Setting { seed, load, happenings_max: world::HAPPENINGS_MAX };
+    let tally = world::World::new(plan, setting)?.run(halt);
+    Ok(conclude::conclude(plan, setting, &tally))
+}
+
+/// What is asked of a simulation.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The seed.
+    pub seed: u64,
+    /// Factor of the stated traffic.
+    pub load: f64,
+    /// The load line too, searched for like this.
+    pub line: Option<line::Search>,
+}
+
+/// What somebody who waits is told, and asked whether it is to go on.
+pub trait Watch {
+    /// A run is under way: virtual time and the time that it will take. `true`: end here.
+    fn run(&mut self, now_s: f64, of_s: f64) -> bool;
+    /// A load line is searched for: so many runs have been made. `true`: end here.
+    fn search(&mut self, runs: u64) -> bool;
+}
+
+/// Everything that is asked, in one document.
+///
+/// # Errors
+/// Where the traffic is beyond a limit.
+pub fn simulate(plan: &Plan, question: &Question, watch: &mut dyn Watch) -> Result<Simulation, Problem> {
+    let of_s = plan.duration.0 as f64 / 1e6;
+    let mut halt = |now: Time| watch.run(now.since(world::BEGINNING).0 as f64 / 1e6, of_s);
+    let run = run(plan, question.seed, question.load, &mut halt)?;
+    let complete = run.about.ended != result::Ended::Interrupted;
+    let load_line = match &question.line {
+        Some(search) if complete => Some(line::load_line(plan, search, &mut |runs| watch.search(runs))?),
+        _ => None,
+    };
+    Ok(Simulation {
+        version: result::VERSION,
+        flyball: env!("CARGO_PKG_VERSION").into(),
+        run: Some(run),
+        load_line,
+        faults: None,
+        assumptions: conclude::assumptions(plan),
+        unmodelled: plan.unmodelled.clone(),
+    })
+}

@@ -39,6 +39,18 @@ pub struct Message {
 }
 
 impl Message {
+    /// No message at all.
+    pub(crate) const NONE: Message = Message {
+        id: 0,
+        root: 0,
+        tenant: TenantNo(0),
+        born: Time(0),
+        bytes: 0,
+        items: 0,
+        hops: 0,
+        receives: 0,
+    };
+
     /// A further copy of it, on its way to another part: with an id of its own that follows from this one's and
     /// from `place`, which differs between the copies that one part makes.
     #[must_use]
@@ -154,6 +166,8 @@ pub enum Verdict {
     Failed(FailureKind),
     /// It was not taken on: this limit.
     Throttled(Throttle),
+    /// It was not taken on for another reason: the stable code.
+    Refused(&'static str),
 }
 
 /// Which limit refused an invocation.
@@ -163,4 +177,13 @@ pub enum Throttle {
     Limit(LimitName),
     /// The rate at which a function may add environments.
     Scaling(FunctionNo),
+}
+
+impl std::fmt::Display for Throttle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Throttle::Limit(limit) => limit.fmt(f),
+            Throttle::Scaling(_) => f.write_str("environments added per 10 s"),
+        }
+    }
 }

@@ -122,6 +122,7 @@ fn platform(own: shape::Limits) -> PlatformLimits {
     let limits = limits(own.concurrency, own.rate, or.limits);
     PlatformLimits {
         limits,
+        timeout_max: or.timeout_max,
         long_timeout: own.long_timeout.map_or(or.long_timeout, |d| d.0),
         long_concurrency_max: own.long_concurrency_max.map_or((limits.concurrency.cap / 2).max(1), |c| c.0),
         hops_max: own.hops_max.map_or(or.hops_max, |c| c.0),

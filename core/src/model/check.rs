@@ -12,9 +12,6 @@ use super::{
 };
 use crate::{Name, Span, record::BODY_BYTES_MAX};
 
-/// The longest timeout, as on AWS Lambda: 15 minutes. Longer work is split.
-const TIMEOUT_MAX: Span = Span::from_secs(900);
-
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -35,6 +32,13 @@ impl fmt::Display for Problem {
 /// An application in which every reference leads somewhere and every limit can be kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Checked(Application);
+
+impl Checked {
+    /// The application, to be changed and checked again.
+    pub fn into_application(self) -> Application {
+        self.0
+    }
+}
 
 impl Deref for Checked {
     type Target = Application;
@@ -67,12 +71,14 @@ impl Application {
     fn check_function(&self, function: &Function, found: &mut Problems) {
         let name = function.name.as_str();
         let at = |rest: &[&str]| place("function", name, rest);
-        if function.timeout == Span::ZERO || function.timeout > TIMEOUT_MAX {
+        let most = self.limits.timeout_max;
+        if function.timeout == Span::ZERO || function.timeout > most {
             found.add(
                 at(&["timeout"]),
                 format!(
-                    "the timeout is {} ms; it must be above 0 and at most 15 minutes",
-                    function.timeout.as_millis()
+                    "the timeout is {} ms; it must be above 0 and at most {} minutes",
+                    function.timeout.as_millis(),
+                    most.0 / 60_000_000
                 ),
                 "split longer work into events",
             );

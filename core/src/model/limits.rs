@@ -46,6 +46,8 @@ pub struct Rate {
 pub struct PlatformLimits {
     /// Concurrency and rate over everything. The cap is a real number here: slots bound memory.
     pub limits: Limits,
+    /// The longest timeout that a function may have.
+    pub timeout_max: Span,
     /// Functions whose timeout is longer than this share the slots of `long_concurrency_max`.
     pub long_timeout: Span,
     /// Slots that long functions share; the rest is always left to short ones.
@@ -127,6 +129,8 @@ impl Default for PlatformLimits {
     fn default() -> Self {
         PlatformLimits {
             limits: Limits { concurrency: Concurrency { cap: 1_000, guarantee: 0 }, rate: None },
+            // As on AWS Lambda. Longer work is split.
+            timeout_max: Span::from_secs(15 * 60),
             long_timeout: Span::from_secs(60),
             long_concurrency_max: 500,
             hops_max: 16,

@@ -312,10 +312,17 @@ impl Resolve<'_> {
             let message = "`waiting_max` has no meaning without `servers`: nothing waits".into();
             self.wrong(Code::BadValue, &at("waiting_max"), message, "add `servers`, or remove it");
         }
+        if own.sharing.is_some_and(|flag| flag.0) && own.servers.is_none() {
+            let message = "`sharing` has no meaning without `servers`: there is nothing to share".into();
+            self.wrong(Code::BadValue, &at("sharing"), message, "add `servers`, or remove it");
+        }
         let pool = own.pool.map_or_else(|| u32::from(own.connections_max.is_some()), |pool| pool.0);
         self.assume(&at("pool"), pool.to_string());
         let servers = own.servers.map_or_else(|| "all".to_string(), |servers| servers.0.to_string());
         self.assume(&at("servers"), servers);
+        if own.servers.is_some() {
+            self.assume(&at("sharing"), "false".into());
+        }
         self.assume(&at("cancels"), "false".into());
         if growth == Growth::None {
             self.assume(&at("growth"), "none".into());
@@ -323,6 +330,7 @@ impl Resolve<'_> {
         let Need(service) = own.service;
         Some(Dependency {
             servers: own.servers.map(|servers| servers.0),
+            sharing: own.sharing.is_some_and(|flag| flag.0),
             connections_max: own.connections_max.map(|most| most.0),
             pool,
             service: service?.0,

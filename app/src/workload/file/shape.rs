@@ -130,6 +130,9 @@ table! {
     Dependency {
         /// How many calls it works on at once; 1 to 1,000,000. Default: all.
         servers = "servers": Option<Slots>,
+        /// With `servers`: it works on all calls at once, and they share the servers, as queries share a database's
+        /// processors. Default false: calls beyond the servers wait in their order.
+        sharing = "sharing": Option<Flag>,
         /// Connections at most; 1 to 1,000,000. Default: no limit.
         connections_max = "connections_max": Option<Slots>,
         /// Connections that each living environment holds; 0: none. Default 1 with `connections_max`, else 0.
@@ -142,9 +145,9 @@ table! {
         coherency = "coherency": Option<Factor>,
         /// How that grows, as measured: [[1, 1.0], [100, 8.0]].
         growth = "growth": Option<GrowthPoints>,
-        /// Calls that wait while all servers are busy; more are refused. Default: all wait.
+        /// Calls beyond the servers, waiting or sharing; more are refused. Default: no limit.
         waiting_max = "waiting_max": Option<SlotsOrNone>,
-        /// It breaks off a call that has taken so long. Default: never.
+        /// It breaks off a call that has taken so long, waiting included. Default: never.
         statement_timeout = "statement_timeout": Option<Lapse>,
         /// The work is broken off when the caller has gone. Default false.
         cancels = "cancels": Option<Flag>,

@@ -1,0 +1,158 @@
+//! Limits with their headroom, and which of them is behind a trouble.
+
+use flyball_core::{Level, LimitStatus, Limited};
+
+use super::seconds;
+use crate::{
+    plan::{Plan, Platform},
+    result::{Basis, LimitRef, LimitResult, Scope, figure},
+    world::Tally,
+};
+
+/// Limits of the engine and of dependencies, the nearest first.
+pub(super) fn limits(plan: &Plan, tally: &Tally) -> Vec<LimitResult> {
+    let mut limits: Vec<LimitResult> =
+        tally.limits.iter().filter_map(|limit| own(plan, tally, limit)).collect();
+    for ((name, stated), books) in plan.dependencies.iter().zip(&tally.dependencies) {
+        let limit = |what: &str, unit: &str, value: f64| LimitRef {
+            name: what.into(),
+            scope: Scope::Dependency,
+            of: name.to_string(),
+            value,
+            unit: unit.into(),
+        };
+        if let Some(most) = stated.connections_max {
+            let (peak, at) = super::peak(&books.connections);
+            let mut result = stated_limit(limit("connections", "connections", f64::from(most)), peak, at);
+            result.refused = books.counts.refused_connection + books.counts.refused_environments;
+            result.first_reached_s = books.first_refused.map(|at| figure(seconds(at)));
+            limits.push(result);
+        }
+        if let Some(servers) = stated.servers {
+            let (peak, at) = super::peak(&books.in_service);
+            let mut result = stated_limit(limit("servers", "calls at once", f64::from(servers)), peak, at);
+            result.refused = books.counts.refused_full;
+            result.delayed = u64::from(super::peak(&books.waiting).0 > 0.0);
+            limits.push(result);
+        }
+    }
+    limits.sort_by(|a, b| a.headroom_percent.total_cmp(&b.headroom_percent).then(b.refused.cmp(&a.refused)));
+    limits
+}
+
+fn stated_limit(limit: LimitRef, peak: f64, peak_at_s: f64) -> LimitResult {
+    LimitResult {
+        headroom_percent: headroom(peak, limit.value),
+        first_reached_s: (peak >= limit.value).then_some(peak_at_s),
+        limit,
+        basis: Basis::Stated,
+        source: "the traffic file".into(),
+        raisable: true,
+        peak: figure(peak),
+        peak_at_s,
+        ..LimitResult::default()
+    }
+}
+
+fn headroom(peak: f64, value: f64) -> f64 {
+    if value <= 0.0 { 0.0 } else { figure(((value - peak) * 100.0 / value).max(0.0)) }
+}
+
+/// A limit of the engine.
+fn own(plan: &Plan, tally: &Tally, status: &LimitStatus) -> Option<LimitResult> {
+    let limit = reference(plan, &status.name, status.max);
+    if status.max >= u64::from(u32::MAX) || limit.scope == Scope::FunctionTenant {
+        return None;
+    }
+    let key = status.name.to_string();
+    let refused: u64 = tally.functions.iter().filter_map(|f| f.throttled.get(&key)).sum();
+    let delayed = tally.waited_for.get(&status.name).copied().unwrap_or(0);
+    let peak = status.peak as f64;
+    let first = tally.functions.iter().filter(|f| f.throttled.contains_key(&key));
+    let first = first.filter_map(|f| f.first_throttled).min();
+    let exact = plan.platform == Platform::Flyball;
+    let account = !exact && limit.scope == Scope::Platform;
+    Some(LimitResult {
+        headroom_percent: if refused + delayed > 0 { 0.0 } else { headroom(peak, limit.value) },
+        limit,
+        basis: if exact { Basis::Exact } else { Basis::Sourced },
+        source: if exact { "the application file, or its default".into() } else { plan.profile.clone() },
+        date: plan.profile_date.clone(),
+        raisable: true,
+        raised_by: match (exact, account) {
+            (true, _) => raised_by(&status.name.level, status.name.of),
+            (false, true) => "Service Quotas: Concurrent executions".into(),
+            (false, false) => "ReservedConcurrentExecutions".into(),
+        },
+        peak: figure(peak),
+        peak_at_s: 0.0,
+        first_reached_s: first.map(|at| figure(seconds(at))),
+        refused,
+        delayed,
+        delayed_s: 0.0,
+    })
+}
+
+/// The key of the application file.
+fn raised_by(level: &Level, of: Limited) -> String {
+    let what = match of {
+        Limited::Concurrency => "concurrency.cap",
+        Limited::Rate => "rate.per_second",
+        Limited::WaitingEvents => "waiting_events_max",
+        Limited::WaitingCalls => "waiting_calls_max",
+        Limited::Remembered => "remembered_max",
+    };
+    match level {
+        Level::Platform => format!("limits.{what}"),
+        Level::LongFunctions => "limits.long_concurrency_max".into(),
+        Level::Tenant(name) => format!("tenant.{name}.{what}"),
+        Level::Function(name) => format!("function.{name}.{what}"),
+        Level::FunctionTenant(name, _) => format!("function.{name}.per_tenant.{what}"),
+        Level::Queue(name) => format!("queue.{name}.waiting_max"),
+    }
+}
+
+/// A limit of the engine as a result names it.
+pub(super) fn reference(plan: &Plan, name: &flyball_core::LimitName, value: u64) -> LimitRef {
+    let label = |function: &flyball_core::Name| {
+        let found = plan.functions.iter().find(|f| f.name == *function);
+        found.map_or_else(|| function.to_string(), |f| f.label.clone())
+    };
+    let (scope, of) = match &name.level {
+        Level::Platform => (Scope::Platform, String::new()),
+        Level::LongFunctions => (Scope::Platform, "long functions".into()),
+        Level::Tenant(tenant) => (Scope::Tenant, tenant.to_string()),
+        Level::Function(function) => (Scope::Function, label(function)),
+        Level::FunctionTenant(function, tenant) => {
+            (Scope::FunctionTenant, format!("{} for {tenant}", label(function)))
+        }
+        Level::Queue(queue) => (Scope::Node, queue.to_string()),
+    };
+    let (what, unit) = match name.of {
+        Limited::Concurrency if plan.platform == Platform::Aws => ("concurrency", "environments"),
+        Limited::Concurrency => ("concurrency", "invocations"),
+        Limited::Rate => ("rate", "requests/s"),
+        Limited::WaitingEvents => ("waiting events", "events"),
+        Limited::WaitingCalls => ("waiting calls", "calls"),
+        Limited::Remembered => ("remembered results", "results"),
+    };
+    LimitRef { name: what.into(), scope, of, value: value as f64, unit: unit.into() }
+}
+
+/// The limit that is most likely behind troubles of a source, function or node: the one that refused most; else the
+/// one that made most wait; else a dependency that had no room.
+pub(super) fn behind(limits: &[LimitResult]) -> Option<LimitRef> {
+    let by = |count: fn(&LimitResult) -> u64| {
+        limits
+            .iter()
+            .filter(|limit| count(limit) > 0)
+            .max_by_key(|limit| count(limit))
+            .map(|l| l.limit.clone())
+    };
+    by(|limit| limit.refused)
+        .or_else(|| {
+            let busy = |l: &&LimitResult| l.limit.scope == Scope::Dependency && l.peak >= l.limit.value;
+            limits.iter().find(busy).map(|l| l.limit.clone())
+        })
+        .or_else(|| by(|limit| limit.delayed))
+}

@@ -1,0 +1,210 @@
+//! Sources, functions, nodes and dependencies.
+
+use std::collections::BTreeMap;
+
+use flyball_core::FailureKind;
+
+use super::{last, mean, most, peak, percent, rate, ratio, seconds, share};
+use crate::{
+    plan::{Entrance, FunctionPlan, Plan, Platform},
+    result::{
+        DependencyResult, DependencyTimes, FunctionResult, FunctionTimes, Leak, NodeResult, NodeTimes,
+        SourceResult, SourceTimes, figure,
+    },
+    world::{DependencyTally, FunctionTally, NodeTally, SourceTally, Tally, failure_name},
+};
+
+pub(super) fn sources(plan: &Plan, tally: &Tally) -> Vec<SourceResult> {
+    let runs: u64 = tally.functions.iter().map(|function| function.items).sum();
+    let arrivals: u64 = tally.sources.iter().map(|source| source.arrivals).sum();
+    let simulated = seconds(tally.now);
+    let one = |(source, books): (&crate::plan::SourcePlan, &SourceTally)| {
+        let arrivals_per_s = rate(&books.arrivals_over);
+        SourceResult {
+            name: source.label.clone(),
+            to: source.source.to.clone().unwrap_or_else(|| source.label.clone()),
+            synchronous: source.entrance.waits(),
+            scaled: source.source.scaled,
+            arrivals: books.arrivals,
+            arrivals_mean_per_s: if simulated > 0.0 {
+                figure(books.arrivals as f64 / simulated)
+            } else {
+                0.0
+            },
+            arrivals_peak_per_s: arrivals_per_s.iter().copied().fold(0.0, f64::max),
+            requests: books.requests,
+            retries: books.retries,
+            retries_let_be: books.let_be,
+            answered: books.answered,
+            failed: books.failed,
+            errors: books.troubles.iter().map(|(trouble, count)| (trouble.name(), *count)).collect(),
+            refused: BTreeMap::new(),
+            timeouts: books.timeouts,
+            completed: books.answered,
+            runs_per_event: ratio(runs, arrivals),
+            latency: books.latency.percentiles(),
+            to_end: crate::result::Percentiles::default(),
+            times: SourceTimes {
+                arrivals_per_s,
+                requests_per_s: rate(&books.requests_over),
+                answered_per_s: rate(&books.answered_over),
+                errors_per_s: rate(&books.errors_over),
+                latency_p99_ms: share(&books.latency_over, 0.99),
+            },
+        }
+    };
+    plan.sources.iter().zip(&tally.sources).map(one).collect()
+}
+
+pub(super) fn functions(plan: &Plan, tally: &Tally) -> Vec<FunctionResult> {
+    plan.functions.iter().zip(&tally.functions).map(|(f, books)| function(plan, tally, f, books)).collect()
+}
+
+fn function(plan: &Plan, tally: &Tally, function: &FunctionPlan, books: &FunctionTally) -> FunctionResult {
+    let (concurrency_peak, concurrency_peak_at_s) = peak(&books.concurrency);
+    let limits = plan.application.functions.get(function.name.as_str()).map(|f| f.limits.concurrency);
+    let billed_s = books.billed_micros as f64 / 1e6;
+    FunctionResult {
+        name: function.label.clone(),
+        memory_mb: figure(function.memory_mb),
+        timeout_s: figure(function.timeout.0 as f64 / 1e6),
+        runs: books.runs,
+        succeeded: books.succeeded,
+        events: books.items,
+        attempts_mean: ratio(books.runs, books.succeeded + books.partly),
+        attempts_peak: books.attempts_peak,
+        failed: books.failed.iter().map(|(kind, count)| (failure_name(*kind).to_string(), *count)).collect(),
+        throttled: books.throttled.clone(),
+        timeouts: books.failed.get(&FailureKind::Timeout).copied().unwrap_or(0),
+        orphans: books.orphans,
+        cold_starts: books.cold_starts,
+        init: books.init.percentiles(),
+        duration: books.duration.percentiles(),
+        dwell: books.dwell.percentiles(),
+        concurrency_peak,
+        concurrency_peak_at_s,
+        concurrency_mean: mean(&books.concurrency),
+        concurrency_max: limits.filter(|l| l.cap < u32::MAX).map(|l| f64::from(l.cap)),
+        concurrency_guarantee: limits.filter(|l| l.guarantee > 0).map(|l| f64::from(l.guarantee)),
+        billed_s: figure(billed_s),
+        billed_gb_s: figure(billed_s * function.memory_mb / 1_024.0),
+        memory_peak_mb: (plan.platform == Platform::Aws).then(|| figure(books.memory_peak_mb)),
+        leak: leak(tally, function, books),
+        times: FunctionTimes {
+            concurrency: most(&books.concurrency),
+            environments: most(&books.environments),
+            runs_per_s: rate(&books.runs_over),
+            failed_per_s: rate(&books.failed_over),
+            throttled_per_s: rate(&books.throttled_over),
+            cold_starts_per_s: rate(&books.cold_over),
+            dwell_p50_ms: share(&books.dwell_over, 0.50),
+            dwell_p99_ms: share(&books.dwell_over, 0.99),
+        },
+    }
+}
+
+/// How long an environment lives until what its runs leave behind fills its memory.
+fn leak(tally: &Tally, function: &FunctionPlan, books: &FunctionTally) -> Option<Leak> {
+    if function.leak_mb <= 0.0 {
+        return None;
+    }
+    let runs = ((function.memory_mb - function.used_mb) / function.leak_mb).max(0.0);
+    let environments = mean(&books.environments).max(1.0);
+    let per_s = books.runs as f64 / seconds(tally.now).max(1e-6) / environments;
+    Some(Leak {
+        mb_per_run: figure(function.leak_mb),
+        out_of_memory_after_s: if per_s > 0.0 { figure(runs / per_s) } else { 0.0 },
+        out_of_memory_after_runs: figure(runs),
+        out_of_memory: books.failed.get(&FailureKind::OutOfMemory).copied().unwrap_or(0),
+        recycled: 0,
+    })
+}
+
+pub(super) fn nodes(plan: &Plan, tally: &Tally) -> Vec<NodeResult> {
+    let one = |(number, books): (usize, &NodeTally)| {
+        let (backlog_peak, backlog_peak_at_s) = peak(&books.backlog_over);
+        let left = rate(&books.left_over);
+        let pace =
+            left.iter().skip(left.len() / 2).sum::<f64>() / (left.len() - left.len() / 2).max(1) as f64;
+        let entered = rate(&books.entered_over);
+        let comes =
+            entered.iter().skip(entered.len() / 2).sum::<f64>() / (left.len() - left.len() / 2).max(1) as f64;
+        let shrinks = pace - comes;
+        NodeResult {
+            name: books.label.clone(),
+            kind: plan.nodes.get(number).map_or("queue", |node| node.kind_name()).into(),
+            entered: books.entered,
+            left: books.left,
+            receives: books.receives,
+            receives_mean: ratio(books.receives, books.entered),
+            handled_again: books.handled_again,
+            backlog_end: books.backlog,
+            backlog_peak: backlog_peak as u64,
+            backlog_peak_at_s,
+            drained_after_s: match books.backlog {
+                0 => Some(0.0),
+                backlog => (shrinks > 0.0).then(|| figure(backlog as f64 / shrinks)),
+            },
+            oldest_age_peak_s: figure(books.oldest_peak.0 as f64 / 1e6),
+            dead_letters: books.dead.clone(),
+            dead_letters_to: books.dead_to.clone(),
+            dropped: books.dropped.clone(),
+            dwell: books.stayed.percentiles(),
+            times: NodeTimes {
+                backlog: last(&books.backlog_over),
+                entered_per_s: entered,
+                left_per_s: left,
+                oldest_age_s: Vec::new(),
+                dead_letters_per_s: rate(&books.dead_over),
+            },
+        }
+    };
+    tally.nodes.iter().enumerate().map(one).collect()
+}
+
+pub(super) fn dependencies(plan: &Plan, tally: &Tally) -> Vec<DependencyResult> {
+    let one = |((name, stated), books): (
+        &(flyball_core::Name, flyball_app::workload::Dependency),
+        &DependencyTally,
+    )| {
+        let (connections_peak, connections_peak_at_s) = peak(&books.connections);
+        let servers = stated.servers.map(f64::from);
+        let counts = &books.counts;
+        let refused = [("connections", counts.refused_connection), ("waiting", counts.refused_full)];
+        let in_service = mean(&books.in_service);
+        let keyed = counts.done + counts.failed + counts.broken_off + counts.cancelled;
+        DependencyResult {
+            name: name.to_string(),
+            calls: counts.asked,
+            answered: books.answered,
+            refused: refused.into_iter().filter(|(_, n)| *n > 0).map(|(n, c)| (n.to_string(), c)).collect(),
+            failed: counts.failed,
+            broken_off: counts.broken_off,
+            orphans: counts.orphans,
+            orphans_s: figure(counts.orphaned_micros as f64 / 1e6),
+            executions_per_key: if counts.duplicates > 0 { 1.0 } else { ratio(keyed, keyed) },
+            connections_max: stated.connections_max.map(f64::from),
+            connections_peak,
+            connections_peak_at_s,
+            servers,
+            in_service_peak: peak(&books.in_service).0,
+            waiting_peak: peak(&books.waiting).0,
+            utilisation_percent: servers.map_or(0.0, |n| figure(in_service * 100.0 / n)).min(100.0),
+            utilisation_peak_percent: servers.map_or(0.0, |n| {
+                let most = books.in_service.iter().map(|(_, slot)| slot.mean().min(n)).fold(0.0, f64::max);
+                figure(most * 100.0 / n)
+            }),
+            latency: books.latency.percentiles(),
+            times: DependencyTimes {
+                connections: most(&books.connections),
+                in_service: most(&books.in_service),
+                waiting: most(&books.waiting),
+                utilisation_percent: Vec::new(),
+                orphans_per_s: Vec::new(),
+                latency_p99_ms: share(&books.latency_over, 0.99),
+            },
+        }
+    };
+    let _ = (percent, Entrance::waits);
+    plan.dependencies.iter().zip(&tally.dependencies).map(one).collect()
+}

@@ -1,0 +1,273 @@
+//! The load line: the load at which the first promise breaks, found by trying.
+//!
+//! A geometric sweep up or down from the stated traffic finds a load that holds and one that breaks; bisection of
+//! that bracket finds the line. Each load is tried with several seeds. Then it is asked what raising the wall's limit
+//! would bring, to which load one must go back for it to recover, and which assumptions the answer rests on.
+
+mod recovery;
+mod sensitivity;
+mod wall;
+
+use crate::{
+    conclude::conclude,
+    plan::{Plan, Problem},
+    result::{BaseRate, CurvePoint, LineVerdict, LoadLineResult, RunResult, figure},
+    world::{Setting, World},
+};
+
+/// The highest load that is tried.
+pub const LOAD_MAX: f64 = 1_024.0;
+/// The lowest load that is tried.
+pub const LOAD_MIN: f64 = 1.0 / 1_024.0;
+/// The bracket of the line is at most so wide: its ends' ratio.
+const WIDTH: f64 = 1.05;
+/// The same for what is only asked about the line.
+const WIDTH_COARSE: f64 = 1.15;
+/// Happenings of one run of a search. A run that reaches them without breaking ends the sweep.
+pub const HAPPENINGS_MAX: u64 = 200_000_000;
+/// Seeds that each load is tried with at least.
+pub const SEEDS_MIN: usize = 5;
+
+/// How a load line is searched for.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// Seeds that each load is tried with: at least [`SEEDS_MIN`].
+    pub seeds: Vec<u64>,
+    /// Also asked: recovery, raising, sensitivity.
+    pub thorough: bool,
+}
+
+impl Search {
+    /// The first seed and those after it.
+    pub fn from_seed(seed: u64) -> Search {
+        Search { seeds: (0..SEEDS_MIN as u64).map(|n| seed.wrapping_add(n)).collect(), thorough: true }
+    }
+}
+
+/// Whether a search is to end before it is done. Told how many runs there were.
+pub type Halt<'a> = dyn FnMut(u64) -> bool + 'a;
+
+/// Searches for the load line.
+///
+/// # Errors
+/// Where the plan's traffic is beyond a limit.
+pub fn load_line(plan: &Plan, search: &Search, halt: &mut Halt<'_>) -> Result<LoadLineResult, Problem> {
+    let mut trials = Trials { plan, seeds: &search.seeds, halt, runs: 0, curve: Vec::new(), halted: false };
+    let mut line = LoadLineResult { seeds: search.seeds.clone(), ..LoadLineResult::default() };
+    base(plan, &mut line);
+    let Some(bracket) = bracket(1.0, WIDTH, &mut |load| trials.try_load(load))? else {
+        line.verdict = trials.undecided();
+        return Ok(trials.into_line(line));
+    };
+    match bracket {
+        Bracket::Never { tried } => line.verdict = LineVerdict::NeverBreaks { tried_up_to: figure(tried) },
+        Bracket::Zero { tried } => line.verdict = LineVerdict::BreaksAtZero { tried_down_to: figure(tried) },
+        Bracket::Between { holds, breaks } => {
+            let (low, high) = trials.seeds_lines(holds, breaks);
+            line.verdict = LineVerdict::Found {
+                holds_at: figure(holds),
+                breaks_at: figure(breaks),
+                seeds_low: figure(low),
+                seeds_high: figure(high),
+            };
+        }
+    }
+    trials.explain(&mut line, search.thorough)?;
+    Ok(trials.into_line(line))
+}
+
+/// Where the line lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Bracket {
+    Between { holds: f64, breaks: f64 },
+    Never { tried: f64 },
+    Zero { tried: f64 },
+}
+
+/// A bracket of the line no wider than `width`, from the load `from` on. `None`: broken off.
+fn bracket(
+    from: f64,
+    width: f64,
+    holds: &mut dyn FnMut(f64) -> Result<Option<bool>, Problem>,
+) -> Result<Option<Bracket>, Problem> {
+    let Some(first) = holds(from)? else { return Ok(None) };
+    let (mut held, mut broke) = if first { (from, f64::INFINITY) } else { (0.0, from) };
+    while broke.is_infinite() {
+        if held >= LOAD_MAX {
+            return Ok(Some(Bracket::Never { tried: held }));
+        }
+        let Some(holds) = holds(held * 2.0)? else { return Ok(None) };
+        if holds { held *= 2.0 } else { broke = held * 2.0 }
+    }
+    while held == 0.0 {
+        if broke <= LOAD_MIN {
+            return Ok(Some(Bracket::Zero { tried: broke }));
+        }
+        let Some(holds) = holds(broke / 2.0)? else { return Ok(None) };
+        if holds { held = broke / 2.0 } else { broke /= 2.0 }
+    }
+    while broke / held > width {
+        let between = libm::sqrt(held * broke);
+        let Some(holds) = holds(between)? else { return Ok(None) };
+        if holds { held = between } else { broke = between }
+    }
+    Ok(Some(Bracket::Between { holds: held, breaks: broke }))
+}
+
+/// What was tried so far.
+struct Trials<'a, 'h> {
+    plan: &'a Plan,
+    seeds: &'a [u64],
+    halt: &'a mut Halt<'h>,
+    runs: u64,
+    curve: Vec<Tried>,
+    halted: bool,
+}
+
+/// One load, over all seeds.
+struct Tried {
+    load: f64,
+    runs: Vec<RunResult>,
+}
+
+impl Tried {
+    fn holds(&self) -> bool {
+        self.runs.iter().all(|run| run.broken().next().is_none())
+    }
+}
+
+impl Trials<'_, '_> {
+    /// One run. `None`: the search was broken off.
+    fn one(&mut self, plan: &Plan, seed: u64, load: f64) -> Result<Option<RunResult>, Problem> {
+        if self.halted || (self.halt)(self.runs) {
+            self.halted = true;
+            return Ok(None);
+        }
+        self.runs += 1;
+        let setting = Setting { seed, load, happenings_max: HAPPENINGS_MAX };
+        let runs = self.runs;
+        let halt = &mut *self.halt;
+        let mut halted = false;
+        let tally = World::new(plan, setting)?.run(&mut |_| {
+            halted = halted || halt(runs);
+            halted
+        });
+        if halted {
+            self.halted = true;
+            return Ok(None);
+        }
+        Ok(Some(conclude(plan, setting, &tally)))
+    }
+
+    /// Tries a load with every seed. `None`: the search was broken off.
+    fn try_load(&mut self, load: f64) -> Result<Option<bool>, Problem> {
+        let plan = self.plan;
+        let mut runs = Vec::new();
+        for &seed in self.seeds {
+            let Some(run) = self.one(plan, seed, load)? else { return Ok(None) };
+            runs.push(run);
+        }
+        let tried = Tried { load, runs };
+        let holds = tried.holds();
+        self.curve.push(tried);
+        Ok(Some(holds))
+    }
+
+    /// The line of each seed taken alone, from the loads that were tried: the lowest and the highest.
+    fn seeds_lines(&self, holds: f64, breaks: f64) -> (f64, f64) {
+        let mut lines = Vec::new();
+        for place in 0..self.seeds.len() {
+            let broke =
+                |tried: &&Tried| tried.runs.get(place).is_some_and(|run| run.broken().next().is_some());
+            let lowest = self.curve.iter().filter(broke).map(|t| t.load).fold(f64::INFINITY, f64::min);
+            let below = self.curve.iter().filter(|t| t.load < lowest).map(|t| t.load).fold(0.0, f64::max);
+            lines.push(if lowest.is_finite() { below } else { breaks });
+        }
+        let low = lines.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = lines.iter().copied().fold(0.0, f64::max);
+        (low.min(holds), high.max(holds))
+    }
+
+    fn undecided(&self) -> LineVerdict {
+        let holds = self.curve.iter().filter(|t| t.holds()).map(|t| t.load).fold(0.0, f64::max);
+        let breaks = self.curve.iter().filter(|t| !t.holds()).map(|t| t.load).fold(f64::INFINITY, f64::min);
+        if self.curve.is_empty() {
+            return LineVerdict::Undecided;
+        }
+        LineVerdict::Between {
+            holds_at: figure(holds),
+            breaks_at: if breaks.is_finite() { figure(breaks) } else { 0.0 },
+        }
+    }
+
+    /// Everything that was tried, as the result has it.
+    fn into_line(self, mut line: LoadLineResult) -> LoadLineResult {
+        let per_s = line.base_per_s;
+        let mut curve: Vec<CurvePoint> = self.curve.iter().map(|tried| point(tried, per_s)).collect();
+        curve.sort_by(|a, b| a.load_factor.total_cmp(&b.load_factor));
+        curve.extend(std::mem::take(&mut line.curve));
+        line.curve = curve;
+        line.runs = self.runs;
+        line
+    }
+}
+
+/// What the factor 1 means.
+fn base(plan: &Plan, line: &mut LoadLineResult) {
+    for source in plan.sources.iter().filter(|source| source.source.scaled) {
+        let name = &source.label;
+        let arrivals = crate::arrivals::Arrivals::new(name, &source.source, plan.duration, 1.0, 0);
+        let peak = arrivals.map_or(0.0, |arrivals| arrivals.peak_per_s());
+        line.base.push(BaseRate { source: name.clone(), peak_per_s: figure(peak) });
+    }
+    line.base_per_s = figure(line.base.iter().map(|base| base.peak_per_s).sum());
+}
+
+/// A load that was tried, as the median over its seeds.
+fn point(tried: &Tried, base_per_s: f64) -> CurvePoint {
+    let median = |of: &dyn Fn(&RunResult) -> f64| {
+        let mut values: Vec<f64> = tried.runs.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        figure(values.get(values.len() / 2).copied().unwrap_or(0.0))
+    };
+    let mut broken: Vec<String> =
+        tried.runs.iter().flat_map(|run| run.broken().map(|promise| promise.promise.clone())).collect();
+    broken.sort_unstable();
+    broken.dedup();
+    CurvePoint {
+        load_factor: figure(tried.load),
+        arrivals_per_s: figure(tried.load * base_per_s),
+        on_way_back: false,
+        holds: tried.holds(),
+        seeds_broken: tried.runs.iter().filter(|run| run.broken().next().is_some()).count() as u64,
+        broken,
+        goodput_per_s: median(&|run| {
+            run.sources.iter().map(|s| s.answered).sum::<u64>() as f64 / run.about.simulated_s.max(1e-6)
+        }),
+        p99_ms: median(&|run| {
+            let answers = run.sources.iter().filter(|s| s.synchronous).map(|s| s.latency.p99_ms);
+            let answered = answers.fold(0.0, f64::max);
+            if answered > 0.0 {
+                answered
+            } else {
+                run.functions.iter().map(|f| f.duration.p99_ms).fold(0.0, f64::max)
+            }
+        }),
+        dwell_p99_ms: median(&|run| run.platform.dwell.p99_ms),
+        errors_percent: median(&|run| {
+            let failed: u64 = run.sources.iter().map(|s| s.failed).sum();
+            let arrivals: u64 = run.sources.iter().map(|s| s.arrivals).sum();
+            failed as f64 * 100.0 / (arrivals as f64).max(1.0)
+        }),
+        throttled_percent: median(&|run| {
+            let throttled = run.platform.throttled as f64;
+            throttled * 100.0 / (throttled + run.platform.invocations as f64).max(1.0)
+        }),
+        dead_letters: median(&|run| {
+            run.nodes.iter().flat_map(|n| n.dead_letters.values()).sum::<u64>() as f64
+        }),
+        dropped: median(&|run| run.nodes.iter().flat_map(|n| n.dropped.values()).sum::<u64>() as f64),
+        backlog_end: median(&|run| run.nodes.iter().map(|n| n.backlog_end).sum::<u64>() as f64),
+        cost_usd_per_month: median(&|run| run.cost.usd_per_month),
+    }
+}

@@ -1,0 +1,106 @@
+//! To which load one must go back for it to recover: retries make that another one than the line.
+
+use flyball_app::workload::{Shape, Volume};
+use flyball_core::Span;
+
+use super::{HAPPENINGS_MAX, Trials};
+use crate::{
+    plan::{Plan, Problem},
+    result::{CurvePoint, LoadLineResult, Recovery, RunResult, figure},
+    world::Setting,
+};
+
+/// The load goes back after this share of the time.
+const RELIEF_AT: f64 = 0.4;
+/// The lowest share of the line that is tried.
+const LOWEST: f64 = 1.0 / 64.0;
+/// Answers in the last tenth that may be bad, percent.
+const ERRORS_PERCENT_MAX: f64 = 0.5;
+
+/// Finds it: at the line itself first, then lower and lower.
+pub(super) fn recovery(
+    trials: &mut Trials<'_, '_>,
+    line: &mut LoadLineResult,
+    holds: f64,
+    breaks: f64,
+) -> Result<(), Problem> {
+    // Well beyond the line, so that it is surely broken when the relief comes.
+    let above = breaks * 1.2;
+    let waited_s = figure(trials.plan.duration.0 as f64 / 1e6 * (1.0 - RELIEF_AT));
+    let mut load = holds;
+    let mut last_not = 0.0;
+    while load >= holds * LOWEST {
+        let Some(plan) = trials.plan.with_relief(load / above) else { return Ok(()) };
+        let seed = trials.seeds.first().copied().unwrap_or(0);
+        let Some(run) = trials.one(&plan, seed, above)? else { return Ok(()) };
+        let after_s = recovered(&run);
+        line.curve.push(CurvePoint {
+            load_factor: figure(load),
+            arrivals_per_s: figure(load * line.base_per_s),
+            on_way_back: true,
+            holds: after_s.is_some(),
+            ..CurvePoint::default()
+        });
+        if let Some(after_s) = after_s {
+            line.recovery = Recovery::At { load_factor: figure(load), after_s };
+            return Ok(());
+        }
+        last_not = load;
+        load *= 0.8;
+    }
+    line.recovery = Recovery::NotAbove { load_factor: figure(last_not), waited_s };
+    Ok(())
+}
+
+/// How long after the relief good answers came again and backlogs were back. `None`: not by the end.
+fn recovered(run: &RunResult) -> Option<f64> {
+    let slots = run.sources.iter().map(|s| s.times.requests_per_s.len()).max().unwrap_or(0);
+    let from = (slots as f64 * RELIEF_AT) as usize;
+    let well = |slot: usize| {
+        let at = |series: &[f64]| series.get(slot).copied().unwrap_or(0.0);
+        let answered: f64 = run.sources.iter().map(|s| at(&s.times.answered_per_s)).sum();
+        let errors: f64 = run.sources.iter().map(|s| at(&s.times.errors_per_s)).sum();
+        let dead: f64 = run.nodes.iter().map(|n| at(&n.times.dead_letters_per_s)).sum();
+        let drained = run.nodes.iter().filter(|n| n.left > 0).all(|n| {
+            let before = n.times.backlog.iter().take(from).copied().fold(0.0, f64::max);
+            at(&n.times.backlog) <= (before * 0.05).max(20.0)
+        });
+        let silent = answered + errors == 0.0;
+        dead == 0.0 && drained && (silent || errors * 100.0 <= ERRORS_PERCENT_MAX * (answered + errors))
+    };
+    // Well from some slot on until the end.
+    let bad = (from..slots).rev().find(|slot| !well(*slot));
+    let first = bad.map_or(from, |slot| slot + 1);
+    let enough = slots.saturating_sub(slots / 20).max(from);
+    (first < enough).then(|| figure((first - from) as f64 * run.slot_s))
+}
+
+impl Plan {
+    /// The same plan whose scaled traffic goes back to this share of itself after a while. `None`: its traffic can't
+    /// be changed in time.
+    fn with_relief(&self, share: f64) -> Option<Plan> {
+        let mut plan = self.clone();
+        let at = Span((self.duration.0 as f64 * RELIEF_AT) as u64);
+        for source in plan.sources.iter_mut().filter(|source| source.source.scaled) {
+            if !matches!(source.source.volume, Volume::PerSecond(_)) || source.source.events_max.is_some() {
+                return None;
+            }
+            let before = match &source.source.shape {
+                Shape::Flat => 1.0,
+                // The peak: what is asked is whether it comes back from there.
+                Shape::Diurnal { .. } => 1.0,
+                Shape::Ramp { to, from } => from.max(*to),
+                Shape::Points(points) => points.iter().map(|(_, factor)| *factor).fold(0.0, f64::max),
+            };
+            let points = vec![
+                (Span::ZERO, before),
+                (at, before),
+                (Span(at.0 + 1), before * share),
+                (self.duration, before * share),
+            ];
+            source.source.shape = Shape::Points(points);
+        }
+        let _ = Setting { seed: 0, load: 1.0, happenings_max: HAPPENINGS_MAX };
+        Some(plan)
+    }
+}

@@ -1,0 +1,162 @@
+//! What breaks first, and what is behind it.
+
+use super::{Bracket, Trials, WIDTH_COARSE, bracket, recovery, sensitivity};
+use crate::{
+    plan::{Plan, Problem},
+    result::{LimitRef, LineVerdict, LoadLineResult, Raising, RunResult, Scope, Wall, figure},
+};
+
+impl Trials<'_, '_> {
+    /// Says what there is to say about the line that was found.
+    pub(super) fn explain(&mut self, line: &mut LoadLineResult, thorough: bool) -> Result<(), Problem> {
+        let (holds, breaks) = match line.verdict {
+            LineVerdict::Found { holds_at, breaks_at, .. } => (holds_at, breaks_at),
+            LineVerdict::BreaksAtZero { tried_down_to } => (0.0, tried_down_to),
+            _ => {
+                if let Some(last) = self.curve.iter().max_by(|a, b| a.load.total_cmp(&b.load)) {
+                    line.headroom = last.runs.first().map(|run| run.limits.clone()).unwrap_or_default();
+                }
+                return Ok(());
+            }
+        };
+        let near = |load: f64, tried: &super::Tried| (tried.load - load).abs() <= load * 1e-3;
+        if let Some(tried) = self.curve.iter().find(|tried| near(breaks, tried)) {
+            let broken = tried.runs.iter().filter(|run| run.broken().next().is_some());
+            line.beyond = broken.clone().next().cloned().map(Box::new);
+            line.wall = line.beyond.as_deref().and_then(|run| wall(run, breaks, line.base_per_s));
+            if let Some(wall) = &mut line.wall {
+                wall.seeds_broken = broken.count() as u64;
+            }
+        }
+        if let Some(tried) = self.curve.iter().find(|tried| near(holds, tried)) {
+            let mut limits = tried.runs.first().map(|run| run.limits.clone()).unwrap_or_default();
+            let because = line.wall.as_ref().and_then(|wall| wall.because.clone());
+            limits.retain(|limit| {
+                because.as_ref().is_none_or(|b| b.name != limit.limit.name || b.of != limit.limit.of)
+            });
+            line.headroom = limits;
+        }
+        if !thorough || holds == 0.0 {
+            return Ok(());
+        }
+        recovery::recovery(self, line, holds, breaks)?;
+        line.raising = self.raising(line, holds)?;
+        line.sensitive = sensitivity::sensitive(self, holds)?;
+        Ok(())
+    }
+
+    /// What twice as much of the wall's limit would bring.
+    fn raising(&mut self, line: &LoadLineResult, holds: f64) -> Result<Option<Raising>, Problem> {
+        let Some(limit) = line.wall.as_ref().and_then(|wall| wall.because.clone()) else { return Ok(None) };
+        let Some(plan) = self.plan.with_limit_raised(&limit) else { return Ok(None) };
+        let seed = self.seeds.first().copied().unwrap_or(0);
+        let mut last_broken = None;
+        let found = bracket(holds, WIDTH_COARSE, &mut |load| {
+            let Some(run) = self.one(&plan, seed, load)? else { return Ok(None) };
+            let held = run.broken().next().is_none();
+            if !held {
+                last_broken = Some((load, run));
+            }
+            Ok(Some(held))
+        })?;
+        let (held, never) = match found {
+            Some(Bracket::Between { holds, .. }) => (holds, false),
+            Some(Bracket::Never { tried }) => (tried, true),
+            Some(Bracket::Zero { .. }) | None => return Ok(None),
+        };
+        let next = last_broken.and_then(|(load, run)| wall(&run, load, line.base_per_s)).map(Box::new);
+        let by = line.headroom.iter().chain(line.beyond.iter().flat_map(|run| &run.limits));
+        let by =
+            by.filter(|l| l.limit.name == limit.name && l.limit.of == limit.of).map(|l| l.raised_by.clone());
+        Ok(Some(Raising {
+            to: limit.value * 2.0,
+            by: by.into_iter().next().unwrap_or_default(),
+            limit,
+            holds_at: figure(held),
+            holds_at_per_s: figure(held * line.base_per_s),
+            never_breaks: never,
+            next,
+        }))
+    }
+}
+
+/// What a run broke by.
+pub(super) fn wall(run: &RunResult, load: f64, base_per_s: f64) -> Option<Wall> {
+    let promise = run.broken().next()?;
+    let broken = promise.broken.as_ref()?;
+    let mut hits = broken.hits.clone();
+    hits.truncate(10);
+    let mut path: Vec<String> = run.sources.iter().map(|source| source.to.clone()).collect();
+    path.truncate(1);
+    if let Some(because) = &broken.because
+        && !because.of.is_empty()
+    {
+        path.push(because.of.clone());
+    }
+    Some(Wall {
+        load_factor: figure(load),
+        per_s: figure(load * base_per_s),
+        promise: promise.promise.clone(),
+        measure: promise.measure.clone(),
+        unit: promise.unit.clone(),
+        max: promise.max,
+        value: promise.value,
+        at_s: broken.at_s,
+        because: broken.because.clone(),
+        held_by: broken.held_by.clone(),
+        hits,
+        tenants_hit: broken.tenants_hit,
+        starvation: run.tenants.starved.first().cloned(),
+        path,
+        seeds_broken: 0,
+    })
+}
+
+impl Plan {
+    /// The same plan with twice as much of a limit. `None`: it is none that this plan has.
+    fn with_limit_raised(&self, limit: &LimitRef) -> Option<Plan> {
+        let mut plan = self.clone();
+        let mut application = (*plan.application).clone().into_application();
+        let double = |value: &mut u32| *value = value.saturating_mul(2);
+        match (limit.scope, limit.name.as_str()) {
+            (Scope::Platform, "concurrency") => {
+                double(&mut application.limits.limits.concurrency.cap);
+                double(&mut application.limits.long_concurrency_max);
+            }
+            (Scope::Function, what) => {
+                let name = plan.functions.iter().find(|f| f.label == limit.of)?.name.clone();
+                let function = application.functions.get_mut(&name)?;
+                match what {
+                    "concurrency" => {
+                        double(&mut function.limits.concurrency.cap);
+                        double(&mut function.limits.concurrency.guarantee);
+                    }
+                    "rate" => {
+                        let rate = function.limits.rate.as_mut()?;
+                        double(&mut rate.per_second);
+                        double(&mut rate.burst);
+                    }
+                    _ => return None,
+                }
+            }
+            (Scope::Tenant, "concurrency") => {
+                double(&mut application.tenant_defaults.limits.concurrency.cap);
+                for tenant in application.tenants.values_mut() {
+                    double(&mut tenant.limits.concurrency.cap);
+                }
+            }
+            (Scope::Dependency, what) => {
+                let (_, stated) = plan.dependencies.iter_mut().find(|(name, _)| name.as_str() == limit.of)?;
+                match what {
+                    "servers" => stated.servers.iter_mut().for_each(double),
+                    "connections" => stated.connections_max.iter_mut().for_each(double),
+                    _ => return None,
+                }
+                return Some(plan);
+            }
+            _ => return None,
+        }
+        plan.application = std::sync::Arc::new(application.check().ok()?);
+        Some(plan)
+    }
+}

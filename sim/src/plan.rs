@@ -1,0 +1,264 @@
+//! What is simulated: design, profile and workload with every name resolved and every gap filled by an assumption
+//! that is listed.
+
+mod aws;
+mod gather;
+mod names;
+mod own;
+pub(crate) mod program;
+
+use flyball_app::workload::{self, Expect, Lasting, Source};
+use flyball_core::{Name, Span, model::Shared};
+
+use crate::{
+    aws::{
+        pollers::PollersPolicy,
+        queue::{Queue, QueuePolicy},
+    },
+    message::{FunctionNo, NodeNo, TenantNo},
+};
+pub(crate) use names::Names;
+use program::Program;
+
+/// How much time is simulated where nothing says.
+pub const DURATION: Span = Span::from_secs(3_600);
+/// How much time is simulated at most: a year.
+pub const DURATION_MAX: Span = Span::from_secs(366 * 86_400);
+
+/// A dependency's place in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct DependencyNo(pub u32);
+
+/// What is wrong with a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {help}")]
+pub struct Problem {
+    /// What, and where.
+    pub what: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// A value that nobody stated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assumption {
+    /// Of what.
+    pub what: String,
+    /// The value, with its unit.
+    pub value: String,
+    /// Why this one.
+    pub why: String,
+    /// The key of the traffic file that states it.
+    pub key: Option<String>,
+    /// What in the plan it is, so that it can be made larger or smaller.
+    pub(crate) knob: Option<Knob>,
+}
+
+/// Something in a plan that an assumption made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Knob {
+    /// What runs of a function take.
+    Duration(FunctionNo),
+    /// What environments of a function take to begin.
+    Init(FunctionNo),
+    /// How long environments stay when idle.
+    IdleMax,
+    /// What a commit takes.
+    Commit,
+}
+
+/// Whose semantics are simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// Amazon's, as a model.
+    Aws,
+    /// Flyball's own.
+    Flyball,
+}
+
+/// What is simulated.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The application's name.
+    pub name: String,
+    /// Whose semantics.
+    pub platform: Platform,
+    /// The profile of limits.
+    pub profile: String,
+    /// The profile's date.
+    pub profile_date: String,
+    /// The traffic file, as the user wrote it.
+    pub traffic: String,
+    /// How much time.
+    pub duration: Span,
+    /// Values that nobody stated.
+    pub assumptions: Vec<Assumption>,
+    /// Parts of the design that are not simulated, and why.
+    pub unmodelled: Vec<crate::result::Unmodelled>,
+    /// The promises.
+    pub expects: Vec<Expect>,
+    /// What the engine is given.
+    pub(crate) application: Shared,
+    pub(crate) functions: Vec<FunctionPlan>,
+    pub(crate) nodes: Vec<NodePlan>,
+    pub(crate) sources: Vec<SourcePlan>,
+    pub(crate) dependencies: Vec<(Name, workload::Dependency)>,
+    pub(crate) tenants: Vec<Name>,
+    pub(crate) commit: Lasting,
+    pub(crate) idle_max: Span,
+    pub(crate) age_max: Span,
+}
+
+/// A function.
+#[derive(Debug, Clone)]
+pub(crate) struct FunctionPlan {
+    /// As people call it.
+    pub label: String,
+    /// As the engine calls it.
+    pub name: Name,
+    pub timeout: Span,
+    pub memory_mb: f64,
+    /// What runs use.
+    pub used_mb: f64,
+    pub leak_mb: f64,
+    pub init: Lasting,
+    pub error_rate: f64,
+    /// Says which items of a batch failed; else one failure is the whole batch's.
+    pub partial_failures: bool,
+    pub program: Program,
+    /// Its environments are kept and used again. Otherwise each run has a fresh one.
+    pub reuse: bool,
+    /// Dependencies whose connections an environment holds, each with how many.
+    pub connections: Vec<(DependencyNo, u32)>,
+}
+
+/// A part that messages come to.
+#[derive(Debug, Clone)]
+pub(crate) struct NodePlan {
+    pub label: String,
+    pub kind: NodeKind,
+}
+
+/// What a node is.
+#[derive(Debug, Clone)]
+pub(crate) enum NodeKind {
+    /// Nobody takes anything from it: dead letters, queues of other systems.
+    Parking,
+    /// SQS, with those who read from it.
+    Queue {
+        policy: QueuePolicy,
+        mappings: Vec<PollersPolicy>,
+        fifo: bool,
+    },
+}
+
+/// A source, and where its traffic goes.
+#[derive(Debug, Clone)]
+pub(crate) struct SourcePlan {
+    pub label: String,
+    pub source: Source,
+    pub entrance: Entrance,
+    /// The first of its tenants; they are next to one another.
+    pub first_tenant: TenantNo,
+}
+
+/// Where traffic comes in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Entrance {
+    /// A function is called and its answer awaited, by a gateway with a limit of its own or directly.
+    Call {
+        function: FunctionNo,
+        /// The gateway's own timeout.
+        gateway_timeout: Option<Span>,
+    },
+    /// A message is handed to a part.
+    Node(NodeNo),
+    /// An event is sent to Flyball's engine.
+    Send {
+        /// A queue, topic, bus or inbox.
+        target: String,
+        attributes: flyball_core::Attributes,
+    },
+}
+
+impl Plan {
+    /// The same plan, that says where its traffic is from.
+    #[must_use]
+    pub fn with_traffic(self, traffic: &str) -> Plan {
+        Plan { traffic: traffic.into(), ..self }
+    }
+
+    /// How many connections an environment of a function holds to a dependency.
+    pub(crate) fn connections_of(&self, function: FunctionNo, dependency: DependencyNo) -> u32 {
+        let function = self.functions.get(function.0 as usize);
+        function
+            .filter(|function| function.reuse)
+            .and_then(|function| function.connections.iter().find(|(to, _)| *to == dependency))
+            .map_or(0, |(_, pool)| *pool)
+    }
+}
+
+impl NodePlan {
+    /// What it is, in words.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        match self.kind {
+            NodeKind::Parking | NodeKind::Queue { fifo: false, .. } => "queue",
+            NodeKind::Queue { fifo: true, .. } => "FIFO queue",
+        }
+    }
+
+    /// Nobody takes anything from it.
+    pub(crate) fn is_parking(&self) -> bool {
+        matches!(self.kind, NodeKind::Parking)
+    }
+
+    /// The part as it is at the beginning.
+    pub(crate) fn part(&self) -> Box<dyn crate::message::Part> {
+        match &self.kind {
+            NodeKind::Parking => Box::new(crate::parking::Parking::default()),
+            NodeKind::Queue { policy, mappings, .. } => Box::new(Queue::new(*policy, mappings.clone())),
+        }
+    }
+}
+
+impl Plan {
+    /// The same plan with an assumption made so many times as large, and its value in words. `None`: it can't be.
+    pub(crate) fn with_assumption_scaled(&self, number: usize, factor: f64) -> Option<(Plan, String)> {
+        let knob = self.assumptions.get(number)?.knob?;
+        let mut plan = self.clone();
+        let value = match knob {
+            Knob::Duration(function) => {
+                let function = plan.functions.get_mut(function.0 as usize)?;
+                function.program.scale_first(factor)?
+            }
+            Knob::Init(function) => {
+                let function = plan.functions.get_mut(function.0 as usize)?;
+                function.init = scaled(&function.init, factor);
+                gather::words(&function.init)
+            }
+            Knob::IdleMax => {
+                plan.idle_max = Span((plan.idle_max.0 as f64 * factor) as u64);
+                gather::words(&Lasting::Constant(plan.idle_max))
+            }
+            Knob::Commit => {
+                plan.commit = scaled(&plan.commit, factor);
+                gather::words(&plan.commit)
+            }
+        };
+        Some((plan, value))
+    }
+}
+
+/// So many times as long.
+pub(crate) fn scaled(lasting: &Lasting, factor: f64) -> Lasting {
+    let times = |span: &Span| Span((span.0 as f64 * factor) as u64);
+    match lasting {
+        Lasting::Constant(span) => Lasting::Constant(times(span)),
+        Lasting::Exponential { mean } => Lasting::Exponential { mean: times(mean) },
+        Lasting::Percentiles { p50, p99 } => Lasting::Percentiles { p50: times(p50), p99: times(p99) },
+        Lasting::Quantiles(points) => {
+            Lasting::Quantiles(points.iter().map(|(q, v)| (*q, times(v))).collect())
+        }
+        Lasting::Measured(values) => Lasting::Measured(values.iter().map(times).collect()),
+    }
+}

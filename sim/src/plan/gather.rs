@@ -1,0 +1,229 @@
+//! What every platform's plan takes from a workload.
+
+use std::collections::BTreeMap;
+
+use flyball_app::workload::{
+    Act, Behaviour, Dependency, Emit, Lasting, Recorded, Source, Step, Tenants, Volume, Workload,
+};
+use flyball_core::{Name, Span};
+
+use super::{
+    Assumption, DURATION, DURATION_MAX, DependencyNo, Entrance, Knob, Names, Problem, SourcePlan,
+    names::unknown,
+    program::{Callee, OpAct, Program},
+};
+use crate::message::{FunctionNo, TenantNo};
+
+/// Tenants in one simulation.
+pub const TENANTS_MAX: u32 = 100_000;
+
+/// What is gathered while a plan is made.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub duration: Span,
+    pub assumptions: Vec<Assumption>,
+    pub dependencies: Vec<(Name, Dependency)>,
+    pub tenants: Vec<Name>,
+}
+
+impl Gathered {
+    pub(super) fn new(workload: &Workload, problems: &mut Vec<Problem>) -> Gathered {
+        let recorded = workload.traffic.values().filter_map(|source| match &source.volume {
+            Volume::Recorded(recorded) => Some(lasts(recorded)),
+            _ => None,
+        });
+        let mut assumptions = Vec::new();
+        let duration = workload.duration.or(recorded.max()).unwrap_or_else(|| {
+            assumptions.push(Assumption {
+                what: "time simulated".into(),
+                value: "1 h".into(),
+                why: "nothing says how long".into(),
+                key: Some("duration".into()),
+                knob: None,
+            });
+            DURATION
+        });
+        if duration == Span::ZERO || duration > DURATION_MAX {
+            problems.push(Problem {
+                what: format!(
+                    "{} s are to be simulated; above 0 and at most 366 days can be",
+                    duration.0 / 1_000_000
+                ),
+                help: "state another duration".into(),
+            });
+        }
+        if workload.traffic.is_empty() {
+            problems.push(Problem {
+                what: "the workload has no traffic".into(),
+                help: "add a table [traffic.NAME] with peak_per_s".into(),
+            });
+        }
+        let dependencies = workload.dependencies.iter().map(|(n, d)| (n.clone(), d.clone())).collect();
+        let tenants = tenants(workload, problems);
+        Gathered { duration, assumptions, dependencies, tenants }
+    }
+
+    pub(super) fn dependency_numbers(&self) -> BTreeMap<String, DependencyNo> {
+        self.dependencies.iter().zip(0..).map(|((name, _), n)| (name.to_string(), DependencyNo(n))).collect()
+    }
+
+    /// Connections that an environment holds for what its program calls.
+    pub(super) fn connections(&self, program: &Program) -> Vec<(DependencyNo, u32)> {
+        let mut called: Vec<DependencyNo> = program
+            .ops()
+            .filter_map(|op| match &op.act {
+                OpAct::Call(call) => match call.to {
+                    Callee::Dependency(dependency) => Some(dependency),
+                    Callee::Function(_) => None,
+                },
+                _ => None,
+            })
+            .collect();
+        called.sort_unstable();
+        called.dedup();
+        let pool = |dependency: DependencyNo| {
+            let pool = self.dependencies.get(dependency.0 as usize).map_or(0, |(_, stated)| stated.pool);
+            (pool > 0).then_some((dependency, pool))
+        };
+        called.into_iter().filter_map(pool).collect()
+    }
+
+    /// What runs of a function take beyond its steps: as stated, or assumed where nothing at all is.
+    pub(super) fn duration_of(
+        &mut self,
+        label: &str,
+        stated: &Behaviour,
+        function: FunctionNo,
+        or: &Lasting,
+    ) -> Option<Lasting> {
+        if stated.duration.is_some() || stated.per_item.is_some() || stated.steps.is_some() {
+            return stated.duration.clone();
+        }
+        self.assumptions.push(Assumption {
+            what: format!("duration of {label}"),
+            value: words(or),
+            why: "nothing is stated of it".into(),
+            key: Some(format!("function.{label}.duration")),
+            knob: Some(Knob::Duration(function)),
+        });
+        Some(or.clone())
+    }
+
+    pub(super) fn sources(
+        &mut self,
+        workload: &Workload,
+        entrance: impl Fn(&str, &str) -> Result<Entrance, Problem>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<SourcePlan> {
+        let mut sources = Vec::new();
+        for (name, source) in &workload.traffic {
+            let to = source.to.as_deref().unwrap_or(name);
+            match entrance(to, name) {
+                Ok(entrance) => {
+                    if entrance.waits() && source.client.timeout.is_none() {
+                        self.patient(name);
+                    }
+                    sources.push(SourcePlan {
+                        label: name.to_string(),
+                        source: source.clone(),
+                        entrance,
+                        first_tenant: self.first_tenant(source),
+                    });
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        sources
+    }
+
+    fn patient(&mut self, name: &Name) {
+        self.assumptions.push(Assumption {
+            what: format!("callers of {name}"),
+            value: "wait for ever, and do not try again".into(),
+            why: "no client is stated".into(),
+            key: Some(format!("traffic.{name}.client")),
+            knob: None,
+        });
+    }
+
+    fn first_tenant(&self, source: &Source) -> TenantNo {
+        let at = match &source.tenants {
+            Tenants::One(name) => self.tenants.iter().position(|tenant| tenant == name).unwrap_or(0),
+            Tenants::Many { .. } => 0,
+        };
+        TenantNo(u32::try_from(at).unwrap_or(0))
+    }
+}
+
+impl Entrance {
+    /// Whether somebody waits for an answer.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Entrance::Call { .. })
+    }
+}
+
+/// How much time a trace covers.
+fn lasts(recorded: &Recorded) -> Span {
+    let slots = recorded.series.iter().map(|series| series.counts.len()).max().unwrap_or(0);
+    Span(recorded.slot.0.saturating_mul(slots as u64))
+}
+
+/// `t1` to `tN`, then those that are named.
+fn tenants(workload: &Workload, problems: &mut Vec<Problem>) -> Vec<Name> {
+    let counts = workload.traffic.values().map(|source| match &source.tenants {
+        Tenants::Many { count, .. } => *count,
+        Tenants::One(_) => 0,
+    });
+    let count = counts.max().unwrap_or(0);
+    if count > TENANTS_MAX {
+        problems.push(Problem {
+            what: format!("{count} tenants; a simulation has at most {TENANTS_MAX}"),
+            help: "state fewer: beyond some thousands the answer hardly changes".into(),
+        });
+        return Vec::new();
+    }
+    let mut tenants: Vec<Name> = (1..=count).filter_map(|n| Name::new(&format!("t{n}")).ok()).collect();
+    for source in workload.traffic.values() {
+        if let Tenants::One(name) = &source.tenants
+            && !tenants.contains(name)
+        {
+            tenants.push(name.clone());
+        }
+    }
+    tenants
+}
+
+/// Behaviours of functions that are not there.
+pub(super) fn unused_functions(workload: &Workload, names: &Names, problems: &mut Vec<Problem>) {
+    for name in workload.functions.keys() {
+        if !names.functions.contains_key(name) {
+            let what = format!("[function.{name}]: there is no such function");
+            problems.push(unknown(what, name, names.functions.keys(), "name a function of the application"));
+        }
+    }
+}
+
+/// A step that sends one event on.
+pub(super) fn emit_one(to: &str) -> Step {
+    let emit = Emit { to: to.to_string(), count: 1, event_bytes: None, delay: Span::ZERO };
+    Step { act: Act::Emit(emit), per_item: true, chance: 1.0 }
+}
+
+/// How long something takes, in words.
+pub(crate) fn words(lasting: &Lasting) -> String {
+    match lasting {
+        Lasting::Constant(span) => millis(*span),
+        Lasting::Exponential { mean } => format!("exponential, mean {}", millis(*mean)),
+        Lasting::Percentiles { p50, p99 } => format!("p50 {}, p99 {}", millis(*p50), millis(*p99)),
+        Lasting::Quantiles(points) => format!("{} percentiles", points.len()),
+        Lasting::Measured(values) => format!("{} measured values", values.len()),
+    }
+}
+
+fn millis(span: Span) -> String {
+    match span.0 {
+        micros if micros < 1_000 => format!("{micros} µs"),
+        micros if micros < 10_000_000 => format!("{} ms", micros as f64 / 1_000.0),
+        micros => format!("{} s", micros as f64 / 1_000_000.0),
+    }
+}

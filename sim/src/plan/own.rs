@@ -1,0 +1,191 @@
+//! Flyball's own semantics: the application file's model goes into the engine as it stands.
+
+use std::sync::Arc;
+
+use flyball_app::workload::{Behaviour, Lasting, Step, Workload};
+use flyball_core::{
+    Attributes, Name, Span,
+    model::{Application, Checked, Function, Route, RouteMode},
+};
+
+use super::{
+    Assumption, Entrance, FunctionPlan, Knob, Names, Plan, Platform, Problem,
+    gather::{self, Gathered},
+    names::unknown,
+    program::{EmitTo, Program},
+};
+use crate::message::FunctionNo;
+
+/// What a run takes where nothing says.
+const DURATION: Lasting = Lasting::Percentiles { p50: Span::from_millis(5), p99: Span::from_millis(50) };
+/// What a fresh instance takes where nothing says. Measured: `docs/performance.md`, a warm invocation.
+const INSTANCE: Lasting = Lasting::Constant(Span(15));
+/// What a group commit takes where nothing says.
+const COMMIT: Lasting = Lasting::Constant(Span::from_millis(2));
+
+impl Plan {
+    /// An application of Flyball under a workload.
+    ///
+    /// # Errors
+    /// Everything in the workload that does not fit the application.
+    pub fn flyball(application: &Arc<Checked>, workload: &Workload) -> Result<Plan, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut gathered = Gathered::new(workload, &mut problems);
+        let names = names(application, &gathered);
+        let functions = functions(application, workload, &names, &mut gathered, &mut problems);
+        gather::unused_functions(workload, &names, &mut problems);
+        let sources =
+            gathered.sources(workload, |to, label| entrance(application, &names, to, label), &mut problems);
+        if workload.store.commit.is_none() {
+            gathered.assumptions.push(Assumption {
+                what: "group commit of the store".into(),
+                value: "2 ms".into(),
+                why: "an SSD that keeps its promises; serve measures yours".into(),
+                key: Some("store.commit".into()),
+                knob: Some(Knob::Commit),
+            });
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let (duration, assumptions) = (gathered.duration, gathered.assumptions);
+        Ok(Plan {
+            name: application.name.to_string(),
+            platform: Platform::Flyball,
+            profile: "flyball".into(),
+            profile_date: String::new(),
+            traffic: String::new(),
+            duration,
+            assumptions,
+            unmodelled: Vec::new(),
+            expects: workload.expects.clone(),
+            application: application.clone(),
+            functions,
+            nodes: Vec::new(),
+            sources,
+            dependencies: gathered.dependencies,
+            tenants: gathered.tenants,
+            commit: workload.store.commit.clone().unwrap_or(COMMIT),
+            idle_max: Span::ZERO,
+            age_max: Span(u64::MAX),
+        })
+    }
+}
+
+fn names(application: &Application, gathered: &Gathered) -> Names {
+    let mut names = Names { dependencies: gathered.dependency_numbers(), ..Names::default() };
+    for (name, number) in application.functions.keys().zip(0..) {
+        names.functions.insert(name.to_string(), FunctionNo(number));
+        names.targets.insert(name.to_string(), EmitTo::Target(Name::inbox_of(name).to_string()));
+    }
+    let declared = application.queues.keys().chain(application.topics.keys()).chain(application.buses.keys());
+    for name in declared {
+        names.targets.insert(name.to_string(), EmitTo::Target(name.to_string()));
+    }
+    names
+}
+
+fn functions(
+    application: &Application,
+    workload: &Workload,
+    names: &Names,
+    gathered: &mut Gathered,
+    problems: &mut Vec<Problem>,
+) -> Vec<FunctionPlan> {
+    let default = Behaviour::default();
+    let mut functions = Vec::new();
+    for (function, number) in application.functions.values().zip(0..) {
+        let label = function.name.to_string();
+        let stated = workload.functions.get(&label).unwrap_or(&default);
+        let steps = match &stated.steps {
+            Some(steps) => steps.clone(),
+            None => granted(function, gathered),
+        };
+        let duration = gathered.duration_of(&label, stated, FunctionNo(number), &DURATION);
+        let program =
+            Program::new(&label, duration.as_ref(), stated.per_item.as_ref(), &steps, names, problems);
+        functions.push(FunctionPlan {
+            timeout: function.timeout,
+            memory_mb: function.memory_bytes_max as f64 / 1_048_576.0,
+            used_mb: stated.memory_mb.unwrap_or(function.memory_bytes_max as f64 / 1_048_576.0),
+            leak_mb: 0.0,
+            init: stated.init.clone().unwrap_or(INSTANCE),
+            error_rate: stated.error_rate,
+            partial_failures: true,
+            connections: gathered.connections(&program),
+            program,
+            reuse: false,
+            name: function.name.clone(),
+            label,
+        });
+    }
+    functions
+}
+
+/// Steps that the grants show: one event to each target.
+fn granted(function: &Function, gathered: &mut Gathered) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for target in &function.grants.emit {
+        gathered.assumptions.push(Assumption {
+            what: format!("events that {} emits to {target}", function.name),
+            value: "1 for each event".into(),
+            why: "it is granted, and no steps are stated".into(),
+            key: Some(format!("function.{}.steps", function.name)),
+            knob: None,
+        });
+        steps.push(gather::emit_one(target));
+    }
+    steps
+}
+
+fn entrance(application: &Application, names: &Names, to: &str, label: &str) -> Result<Entrance, Problem> {
+    if let Some(route) = application.routes.iter().find(|route| is_route(route, to)) {
+        return Ok(routed(application, names, route));
+    }
+    if let Some(&function) = names.functions.get(to) {
+        let route = application.routes.iter().find(|route| route.function.as_str() == to);
+        return Ok(match route {
+            Some(route) => routed(application, names, route),
+            None => Entrance::Call { function, gateway_timeout: None },
+        });
+    }
+    if let Some(EmitTo::Target(target)) = names.targets.get(to) {
+        return Ok(Entrance::Send { target: target.clone(), attributes: attributes(label) });
+    }
+    let routes: Vec<String> = application.routes.iter().map(|route| route.path.clone()).collect();
+    let known = names.targets.keys().chain(&routes);
+    let what = format!("traffic {label} comes in at {to:?}, which the application does not have");
+    Err(unknown(what, to, known, "write `to = \"NAME\"`: a route, queue, topic, bus or function"))
+}
+
+fn is_route(route: &Route, to: &str) -> bool {
+    match to.split_once(' ') {
+        Some((method, path)) => {
+            route.path == path && (route.methods.is_empty() || route.methods.iter().any(|m| m == method))
+        }
+        None => route.path == to,
+    }
+}
+
+fn routed(application: &Application, names: &Names, route: &Route) -> Entrance {
+    match (route.mode, names.functions.get(route.function.as_str())) {
+        (RouteMode::Sync, Some(&function)) => {
+            // Flyball's gateway waits as long as the function may run, and for its slot.
+            let _ = application;
+            Entrance::Call { function, gateway_timeout: None }
+        }
+        _ => Entrance::Send {
+            target: Name::inbox_of(&route.function).to_string(),
+            attributes: attributes("request"),
+        },
+    }
+}
+
+fn attributes(label: &str) -> Attributes {
+    Attributes {
+        kind: label.to_string(),
+        source: "/simulation".into(),
+        subject: None,
+        content_type: "application/octet-stream".into(),
+    }
+}

@@ -1,0 +1,219 @@
+//! Flyball's store as a model: commits in groups, and the records of what waits.
+//!
+//! Commits that come while a group is on its way to the disk go together in the next. What was not durable at a
+//! crash is lost.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use flyball_core::{
+    BatchNo, Body, Commit, CommitResult, Envelope, EventId, Failure, FailureKind, Input, Outcome, Seq, Span,
+    Start, StartedEvent, Usage, Work,
+    invocation::{GuestCall, Invocation},
+    record::{Waiting, Write},
+};
+
+use super::{Happening, World, run::Emission};
+use crate::{
+    lasting::Sampler,
+    message::{Message, TenantNo},
+    plan::Plan,
+    random::Random,
+};
+
+/// The store.
+#[derive(Debug)]
+pub(crate) struct Store {
+    latency: Sampler,
+    random: Random,
+    /// Not yet on their way.
+    open: VecDeque<Commit>,
+    /// On their way.
+    group: VecDeque<Commit>,
+    busy: bool,
+    records: BTreeMap<Seq, Record>,
+    /// Bodies by their length: what is in them is of no account.
+    bodies: BTreeMap<u32, Body>,
+    nothing: Body,
+    pub(crate) commits: u64,
+    pub(crate) groups: u64,
+}
+
+/// What is durable of an event.
+#[derive(Debug)]
+struct Record {
+    waiting: Waiting,
+    envelope: Box<Envelope>,
+}
+
+impl Store {
+    pub(crate) fn new(plan: &Plan, seed: u64) -> Store {
+        Store {
+            latency: Sampler::new(&plan.commit),
+            random: Random::of(seed, "store"),
+            open: VecDeque::new(),
+            group: VecDeque::new(),
+            busy: false,
+            records: BTreeMap::new(),
+            bodies: BTreeMap::new(),
+            nothing: super::run::nothing(),
+            commits: 0,
+            groups: 0,
+        }
+    }
+
+    /// A body of this length.
+    pub(super) fn body(&mut self, bytes: u32) -> Body {
+        self.bodies.entry(bytes).or_insert_with(|| Body::from(vec![0; bytes as usize])).clone()
+    }
+
+    /// No body.
+    pub(super) fn nothing(&self) -> Body {
+        self.nothing.clone()
+    }
+
+    /// A started event as a message.
+    pub(super) fn message(&self, event: StartedEvent) -> Message {
+        let Some(record) = self.records.get(&event.seq) else { return Message::NONE };
+        let lineage = &record.envelope.lineage;
+        Message {
+            id: number(event.id),
+            root: number(lineage.root),
+            tenant: TenantNo(record.waiting.tenant.0.saturating_sub(1)),
+            born: lineage.hops.first().map_or(record.envelope.time, |hop| hop.time),
+            bytes: record.waiting.body_bytes,
+            items: 1,
+            hops: u16::try_from(lineage.hop_count()).unwrap_or(u16::MAX),
+            receives: event.attempt,
+        }
+    }
+
+    /// The outcome of a run that emits: what it may emit is decided where guests' calls are.
+    pub(super) fn outcome(
+        &mut self,
+        plan: &Plan,
+        start: &Start,
+        emits: &[(usize, Emission)],
+        failed: &[usize],
+        failure: Option<Failure>,
+        usage: Usage,
+    ) -> Outcome {
+        let Work::Events(events) = &start.work else {
+            return Outcome { results: Vec::new(), reads: Vec::new(), writes: Vec::new(), usage };
+        };
+        let invocation = Invocation::new(plan.application.clone(), &start.function, start.tenant);
+        let Some(mut invocation) = invocation else {
+            return Outcome { results: Vec::new(), reads: Vec::new(), writes: Vec::new(), usage };
+        };
+        for (place, event) in events.iter().enumerate() {
+            let Some(record) = self.records.get(&event.seq) else { continue };
+            let envelope = Envelope::clone(&record.envelope);
+            let kind = envelope.attributes.kind.clone();
+            invocation.begin(envelope);
+            let verdict = match &failure {
+                Some(failure) => Err(failure.clone()),
+                None if failed.contains(&place) => Err(Failure::new(FailureKind::Retry, "")),
+                None => Ok(self.nothing.clone()),
+            };
+            if verdict.is_ok() {
+                for (_, emission) in emits.iter().filter(|(of, _)| *of == place) {
+                    for _ in 0..emission.count {
+                        let bytes = u32::try_from(emission.bytes).unwrap_or(u32::MAX);
+                        let body = self.bodies.entry(bytes);
+                        let body = body.or_insert_with(|| Body::from(vec![0; bytes as usize])).clone();
+                        let call = GuestCall::Emit {
+                            target: emission.target.clone(),
+                            kind: kind.clone(),
+                            subject: None,
+                            content_type: "application/octet-stream".into(),
+                            delay: emission.delay,
+                            body,
+                        };
+                        invocation.call(call);
+                    }
+                }
+            }
+            invocation.end(verdict);
+        }
+        invocation.finish(events.len(), usage)
+    }
+
+    fn take(&mut self) -> Option<Span> {
+        if self.busy || self.open.is_empty() {
+            return None;
+        }
+        self.busy = true;
+        self.groups += 1;
+        std::mem::swap(&mut self.open, &mut self.group);
+        Some(self.latency.draw(&mut self.random))
+    }
+}
+
+/// An id as a number that is unlike that of any other event.
+fn number(id: EventId) -> u64 {
+    id.spread(0)
+}
+
+impl World<'_> {
+    pub(super) fn commit(&mut self, commit: Commit) {
+        self.store.commits += 1;
+        self.store.open.push_back(commit);
+        self.begin_group();
+    }
+
+    fn begin_group(&mut self) {
+        if let Some(latency) = self.store.take() {
+            self.after(latency, Happening::Durable);
+        }
+    }
+
+    /// A group is durable.
+    pub(super) fn durable(&mut self) {
+        self.store.busy = false;
+        let mut group = std::mem::take(&mut self.store.group);
+        let mut done: Vec<BatchNo> = Vec::with_capacity(group.len());
+        for commit in group.drain(..) {
+            done.push(commit.batch);
+            for write in commit.writes {
+                self.write(write);
+            }
+        }
+        self.store.group = group;
+        for batch in done {
+            self.step(Input::Committed(batch, CommitResult::Done));
+        }
+        self.begin_group();
+    }
+
+    fn write(&mut self, write: Write) {
+        let now = self.now;
+        match write {
+            Write::Accept { seq, waiting, envelope, body: _ } => {
+                self.tally.queue_in(now, &waiting.queue);
+                self.store.records.insert(seq, Record { waiting, envelope });
+            }
+            Write::Update { seq, waiting } => {
+                if let Some(record) = self.store.records.get_mut(&seq) {
+                    record.waiting = waiting;
+                }
+            }
+            Write::Remove { seq, .. } => {
+                if let Some(record) = self.store.records.remove(&seq) {
+                    let (queue, accepted) = (&record.waiting.queue, record.waiting.accepted);
+                    self.tally.queue_done(now, queue, now.since(accepted));
+                }
+            }
+            Write::Bury { seq, dead } => {
+                self.store.records.remove(&seq);
+                let tenant = TenantNo(dead.event.tenant.0.saturating_sub(1));
+                self.tally.queue_dead(now, &dead.event.queue, tenant, dead.failure.kind);
+            }
+            // Nothing in here redrives, remembers or keeps values.
+            Write::Note { .. }
+            | Write::Revive { .. }
+            | Write::Discard { .. }
+            | Write::Remember { .. }
+            | Write::Forget { .. }
+            | Write::Kv { .. } => {}
+        }
+    }
+}
