@@ -145,11 +145,7 @@ pub(crate) enum NodeKind {
     /// Nobody takes anything from it: dead letters, queues of other systems.
     Parking,
     /// SQS, with those who read from it.
-    Queue {
-        policy: QueuePolicy,
-        mappings: Vec<PollersPolicy>,
-        fifo: bool,
-    },
+    Queue { policy: QueuePolicy, mappings: Vec<PollersPolicy>, fifo: bool },
 }
 
 /// A source, and where its traffic goes.

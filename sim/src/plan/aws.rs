@@ -23,8 +23,8 @@ use super::{
     names::unknown,
     program::{EmitTo, Program},
 };
-use nodes::Places;
 use crate::message::FunctionNo;
+use nodes::Places;
 
 /// What a run takes where nothing says.
 const DURATION: Lasting = Lasting::Percentiles { p50: Span::from_millis(100), p99: Span::from_millis(1_000) };

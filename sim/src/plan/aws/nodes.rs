@@ -24,7 +24,11 @@ pub(super) struct Places {
 
 impl Places {
     /// Every node that messages can come to gets its place.
-    pub(super) fn new(design: &Design, names: &mut Names, functions: &[(flyball_core::Name, NodeId)]) -> Places {
+    pub(super) fn new(
+        design: &Design,
+        names: &mut Names,
+        functions: &[(flyball_core::Name, NodeId)],
+    ) -> Places {
         let functions = functions.iter().map(|(_, id)| *id).zip((0..).map(FunctionNo)).collect();
         let mut places = Places { functions, ..Places::default() };
         let taken = design.nodes().filter(|(_, node)| takes_messages(&node.kind));
