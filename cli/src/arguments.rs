@@ -39,6 +39,8 @@ pub enum Verb {
     },
     /// Run an application
     Serve(Serve),
+    /// Feed a recorded log to the engine again, and compare
+    Simulate(Simulate),
     /// Run the codewatch example under recorded traffic of many tenants
     Demo(Demo),
     /// Print completions for a shell
@@ -134,6 +136,25 @@ pub struct Serve {
     /// How long running work may take to end at SIGTERM
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub grace: Duration,
+    /// Record what the engine is told, for simulate --replay. The log holds what users
+    /// send: bodies, headers, results
+    #[arg(long, value_name = "LOG")]
+    pub record: Option<PathBuf>,
+    /// How long the log may become, MiB; then the recording ends and the service goes on
+    #[arg(long, value_name = "MIB", default_value_t = 8_192, requires = "record",
+        value_parser = clap::value_parser!(u64).range(1..=16_777_216))]
+    pub record_mib_max: u64,
+    /// Write over a log that is there already
+    #[arg(long, requires = "record")]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// A log that serve --record wrote: replayed, with all effects compared. Exit code
+    /// 0: the same; 1: different; 2: it can't be read
+    #[arg(long, value_name = "LOG")]
+    pub replay: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -112,6 +112,7 @@ async fn start(directory: &Path, sink: SocketAddr) -> Result<Running, Stop> {
         admin: free,
         admin_token: None,
         grace: Duration::from_secs(10),
+        record: None,
     })
     .await
 }

@@ -3,6 +3,7 @@
 //! - `arguments`: what can be written on the command line.
 //! - `check`: reads templates, finds walls. `explain`: the page of a rule or an error.
 //! - `serve`: a platform with its gateway and admin API. `init`: a new application.
+//! - `simulate`: the engine without a server around it. `build`: which build this is.
 //! - `client`: the verbs that ask a running server by its admin API.
 //! - `demo`: codewatch under recorded traffic, and whether every promise held.
 //! - `http`: the HTTP client. `table`: tables for a terminal. `stop`: exit codes.
@@ -11,6 +12,7 @@
 //! application or its surroundings are wrong.
 
 mod arguments;
+mod build;
 mod check;
 mod client;
 mod demo;
@@ -18,6 +20,7 @@ mod explain;
 mod http;
 mod init;
 mod serve;
+mod simulate;
 mod stop;
 mod table;
 
@@ -58,6 +61,7 @@ fn run(arguments: Arguments) -> Result<(), Stop> {
             log("info");
             runtime()?.block_on(serve::run(wanted, format))
         }
+        Verb::Simulate(wanted) => simulate::run(&wanted, format),
         Verb::Demo(wanted) => {
             log("error");
             runtime()?.block_on(demo::run(wanted, format))

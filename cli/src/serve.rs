@@ -1,7 +1,10 @@
 //! `flyball serve`: a platform with its gateway and admin API, and how it starts and stops.
 
 use std::{
+    fs::{OpenOptions, Permissions},
+    io,
     net::SocketAddr,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -12,13 +15,14 @@ use flyball_core::model::{Route, TenantFrom};
 use flyball_server::{
     admin,
     gateway::{Gateway, GatewayLimits},
-    platform::{FunctionError, OpenError, Platform, PlatformConfig},
+    platform::{FunctionError, OpenError, Platform, PlatformConfig, Record},
 };
 use indicatif::ProgressBar;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     arguments::{Format, Serve},
+    build,
     stop::{Stop, print, print_json},
 };
 
@@ -40,6 +44,8 @@ pub struct Wanted<'a> {
     pub admin_token: Option<String>,
     /// How long running work may take to end.
     pub grace: Duration,
+    /// Where what the engine is told is recorded.
+    pub record: Option<Record>,
 }
 
 /// A platform that runs, with its listeners.
@@ -71,6 +77,10 @@ pub async fn run(serve: Serve, format: Format) -> Result<(), Stop> {
         admin: serve.admin,
         admin_token: serve.admin_token,
         grace: serve.grace,
+        record: match &serve.record {
+            Some(log) => Some(record(log, serve.record_mib_max, serve.force)?),
+            None => None,
+        },
     };
     // Before anything listens: a signal that comes early must not be lost.
     let mut signals = Signals::new()?;
@@ -91,6 +101,29 @@ pub async fn run(serve: Serve, format: Format) -> Result<(), Stop> {
             Err(Stop::failed("ended at once; unfinished work goes on after the next start"))
         },
     }
+}
+
+/// A log that nobody but its owner can read: it holds what users send.
+fn record(log: &Path, mib_max: u64, force: bool) -> Result<Record, Stop> {
+    let shown = log.display();
+    let unwritable = |error: io::Error| Stop::wrong(format!("{shown} can't be written: {error}"));
+    let empty = log.symlink_metadata().map_or(true, |metadata| metadata.is_file() && metadata.len() == 0);
+    if !empty && !force {
+        return Err(Stop::wrong(format!(
+            "{shown} is there already, and a log is never added to\n\
+             name another, such as one with the time in it, or write over it by --force"
+        )));
+    }
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(log).map_err(unwritable)?;
+    // One that was there keeps the mode it had.
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(unwritable)?;
+    Ok(Record {
+        to: Box::new(file),
+        build: build::name().into(),
+        log_bytes_max: mib_max << 20,
+        unwritten_bytes_max: Record::UNWRITTEN_BYTES_MAX,
+    })
 }
 
 /// What runs returns to its queue, so that the next start does not take this end for a crash. A store that
@@ -172,7 +205,7 @@ impl Running {
             cache: None,
             guest_threads: None,
         };
-        let opening = tokio::task::spawn_blocking(move || Platform::open(config));
+        let opening = tokio::task::spawn_blocking(move || Platform::open_recorded(config, wanted.record));
         let opened = while_waiting("compiling components", opening).await;
         let opened = opened.map_err(|error| Stop::wrong(format!("opening broke off: {error}")))?;
         let platform = opened.map_err(|error| not_opened(error, &sources))?;

@@ -8,12 +8,13 @@ use flyball::{run, text};
 #[test]
 fn help_says_what_there_is() {
     let here = std::env::temp_dir();
-    let verbs: [&[&str]; 14] = [
+    let verbs: [&[&str]; 15] = [
         &[],
         &["init"],
         &["check"],
         &["explain"],
         &["serve"],
+        &["simulate"],
         &["demo"],
         &["invoke"],
         &["send"],

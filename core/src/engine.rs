@@ -26,7 +26,7 @@ mod heap;
 mod ids;
 mod io;
 mod line;
-mod lookup;
+pub(crate) mod lookup;
 mod operate;
 mod report;
 mod ring;
@@ -42,6 +42,8 @@ use std::{
 
 pub use io::*;
 pub use report::{Counts, EventStatus};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     BatchNo, Body, CallerId, EventId, Failure, Fingerprint, InvocationId, Name, Seq, Span, TenantId, Time,
@@ -65,7 +67,7 @@ const RECENT_MAX: usize = 4_096;
 const LOST_AFTER: Span = Span::from_secs(5);
 
 /// What an engine is made with, besides the application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settings {
     /// The lane's number: drawn at random when the lane is created, and kept.
     pub lane: u64,

@@ -9,6 +9,7 @@
 //! - [`Engine`]: limits, fairness, order, retries, ids, outcomes.
 //! - [`invocation`]: one run as seen from inside: grants, buffered writes, emitted events.
 //! - [`record`]: what is durable, and its bytes.
+//! - [`journal`]: what was fed to an engine, written down, and fed again.
 //! - [`invariant`]: what must always hold, numbered, checked everywhere by the same functions.
 
 #[expect(clippy::indexing_slicing, reason = "typed indices, made only by what they index: engine/slab.rs")]
@@ -17,6 +18,7 @@ mod event;
 mod id;
 pub mod invariant;
 pub mod invocation;
+pub mod journal;
 pub mod model;
 mod name;
 mod outcome;

@@ -19,8 +19,8 @@ pub const BODY_BYTES_MAX: u64 = 15 << 20;
 
 /// Beyond any sequence and any bucket that there can be: a key with a greater one is damaged, and adding to
 /// one never overflows.
-const SEQ_MAX: u64 = 1 << 62;
-const BUCKET_MAX: u64 = 1 << 40;
+pub(crate) const SEQ_MAX: u64 = 1 << 62;
+pub(crate) const BUCKET_MAX: u64 = 1 << 40;
 
 /// A table of the lane. The store has one for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,11 +2,12 @@
 //!
 //! The engine is behind one lock. Whoever has an input takes the lock, steps, and carries the effects out
 //! after letting go: a connection's task, an invocation's end, the writer, the timer. Under the lock
-//! there is nothing but `step`.
+//! there is nothing but `step`, and its number where steps are recorded.
 //!
 //! - `writer`: the one thread that commits, in groups, in the order of the engine's batch numbers.
 //! - `start`: what an invocation is given, and where its end goes.
 //! - `reopen`: makes an engine from the store: at the start, and after a commit that failed.
+//! - `recorder`: what the engine was told, written down.
 //! - `health`: whether work is taken, and why not. `clock`: the lane's time.
 //! - `bounds`: what is refused because no store could take it.
 //! - `wire`: how an HTTP request or response is an event's body.
@@ -14,6 +15,7 @@
 mod bounds;
 mod clock;
 mod health;
+mod recorder;
 mod reopen;
 mod start;
 pub(crate) mod wire;
@@ -44,6 +46,8 @@ use tokio::sync::{Notify, oneshot};
 
 use clock::Clock;
 use health::{Down, Health};
+pub use recorder::Record;
+use recorder::{Recorder, Tape};
 
 use crate::{executor::Executor, telemetry::Telemetry, tenants::Tenants};
 
@@ -91,6 +95,7 @@ pub(crate) struct Lane {
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     alarm: Arc<Alarm>,
     health: Health,
+    recorder: Option<Arc<Recorder>>,
     /// No new work is taken from outside, by whatever engine there is.
     draining: AtomicBool,
 }
@@ -113,6 +118,9 @@ struct Alarm {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.alarm.changed.notify_one();
+        if let Some(recorder) = &self.recorder {
+            recorder.end();
+        }
     }
 }
 
@@ -124,13 +132,16 @@ pub(crate) struct Parts {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) record: Option<Record>,
 }
 
 impl Lane {
     /// Opens the lane: what the store holds is restored, the writer and the timer start.
     pub(crate) fn open(parts: Parts, io: &tokio::runtime::Handle) -> Result<Arc<Lane>, reopen::ReopenError> {
-        let Parts { application, store, tenants, telemetry, executor, backend } = parts;
+        let Parts { application, store, tenants, telemetry, executor, backend, record } = parts;
         let (send, receive) = mpsc::channel();
+        let recorder = record.map(|record| Recorder::start(record, &application)).transpose();
+        let recorder = recorder.map_err(reopen::ReopenError::Thread)?;
         let lane = Arc::new(Lane {
             application,
             store,
@@ -145,6 +156,7 @@ impl Lane {
             threads: Mutex::new(Vec::new()),
             alarm: Arc::new(Alarm { at: AtomicU64::new(u64::MAX), changed: Notify::new() }),
             health: Health::new(),
+            recorder,
             draining: AtomicBool::new(false),
         });
         lane.reopen()?;
@@ -230,11 +242,28 @@ impl Lane {
         }
     }
 
-    /// Steps, and wakes the timer where it must go off earlier. Which engine it was, and what it wants done.
+    /// Steps, and records it where that is wanted. Which engine it was, and what it wants done.
     fn effects_of(
         &self,
         generation: Option<u64>,
         inputs: impl IntoIterator<Item = Input>,
+    ) -> (u64, Vec<Effect>) {
+        let Some(recorder) = self.recorder.as_ref().filter(|recorder| recorder.is_on()) else {
+            return self.feed(generation, inputs, None);
+        };
+        let inputs: Vec<Input> = inputs.into_iter().collect();
+        let mut tape = Tape::of(&inputs);
+        let fed = self.feed(generation, inputs, Some((recorder, &mut tape)));
+        recorder.fed(tape, &fed.1);
+        fed
+    }
+
+    /// Steps, and wakes the timer where it must go off earlier.
+    fn feed(
+        &self,
+        generation: Option<u64>,
+        inputs: impl IntoIterator<Item = Input>,
+        mut tape: Option<(&Recorder, &mut Tape)>,
     ) -> (u64, Vec<Effect>) {
         let mut effects = Vec::with_capacity(8);
         let (generation, deadline) = {
@@ -249,8 +278,14 @@ impl Lane {
                 self.refuse_all(inputs);
                 return (generation, effects);
             };
+            if let Some((recorder, tape)) = &mut tape {
+                tape.begin(recorder, now);
+            }
             for input in inputs {
                 engine.step(now, input, &mut effects);
+                if let Some((_, tape)) = &mut tape {
+                    tape.fed(effects.len());
+                }
             }
             let deadline = engine.next_deadline();
             (state.generation, deadline)
@@ -509,6 +544,9 @@ impl Lane {
         }
         self.disappoint_all();
         self.alarm.changed.notify_one();
+        if let Some(recorder) = &self.recorder {
+            recorder.close(wait);
+        }
     }
 }
 

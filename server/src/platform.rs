@@ -21,7 +21,7 @@ use flyball_host::{HostConfig, HostError, WasmHost};
 use flyball_store::{Store, StoreError, embedded, memory::Memory};
 use http::{Request, Response};
 
-pub use crate::lane::LookUpError;
+pub use crate::lane::{LookUpError, Record};
 use crate::{
     backend::StoreBackend,
     executor::{Executor, Wasm},
@@ -197,6 +197,14 @@ impl Platform {
     /// # Errors
     /// Every function that can't be used, or the first thing else that is wrong.
     pub fn open(config: PlatformConfig) -> Result<Arc<Platform>, OpenError> {
+        Platform::open_recorded(config, None)
+    }
+
+    /// The same, and records what the engine is told.
+    ///
+    /// # Errors
+    /// As [`Platform::open`].
+    pub fn open_recorded(config: PlatformConfig, record: Option<Record>) -> Result<Arc<Platform>, OpenError> {
         let PlatformConfig { application, base, data, cache, guest_threads } = config;
         let io = tokio::runtime::Handle::current();
         let store: Arc<dyn Store> = match &data {
@@ -215,10 +223,11 @@ impl Platform {
         let host = WasmHost::new(host, &io)?;
         let functions = load::all(&application, &base, &host)?;
         let executor = Arc::new(Wasm::new(host, functions));
-        Platform::open_with(application, store, executor, &io)
+        Platform::open_with(application, store, executor, record, &io)
     }
 
-    /// Opens a platform on this store and executor: for tests, and for whoever brings their own.
+    /// Opens a platform on this store and executor: for tests, and for whoever brings their own. What the
+    /// engine is told goes to `record`.
     ///
     /// # Errors
     /// Where what the store holds can't be restored.
@@ -226,6 +235,7 @@ impl Platform {
         application: Shared,
         store: Arc<dyn Store>,
         executor: Arc<dyn Executor>,
+        record: Option<Record>,
         io: &tokio::runtime::Handle,
     ) -> Result<Arc<Platform>, OpenError> {
         let telemetry = Arc::new(Telemetry::new(application.limits.traced_events_max));
@@ -242,6 +252,7 @@ impl Platform {
             telemetry: telemetry.clone(),
             executor,
             backend,
+            record,
         };
         let lane = Lane::open(parts, io).map_err(|error| OpenError::Restore(error.to_string()))?;
         let platform = Platform {

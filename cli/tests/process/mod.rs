@@ -62,8 +62,14 @@ impl Server {
     }
 
     pub fn spawn(directory: &Path) -> Server {
+        Server::spawn_with(directory, &[])
+    }
+
+    /// With more arguments.
+    pub fn spawn_with(directory: &Path, more: &[&str]) -> Server {
         let errors = File::options().create(true).append(true).open(directory.join("log")).unwrap();
-        let mut child = Server::command(directory).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
+        let mut child =
+            Server::command(directory).args(more).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let (tell, announced) = mpsc::channel();
         thread::spawn(move || {
@@ -82,8 +88,13 @@ impl Server {
 
     /// Starts one and waits until it takes work. Answers with the address of its admin API.
     pub fn start(directory: &Path, within: Duration) -> (Server, SocketAddr) {
+        Server::start_with(directory, &[], within)
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(directory: &Path, more: &[&str], within: Duration) -> (Server, SocketAddr) {
         let before = Instant::now();
-        let mut server = Server::spawn(directory);
+        let mut server = Server::spawn_with(directory, more);
         let line = server.announced.recv_timeout(within).unwrap_or_default();
         let said: Value = serde_json::from_str(&line).unwrap_or_default();
         let address = |of: &str| said[of].as_str()?.strip_prefix("http://")?.parse::<SocketAddr>().ok();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What happens to the engine.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Input {
     /// A tenant is created or changed. Unknown tenants are refused.
     SetTenant(Tenant),
@@ -56,7 +56,7 @@ pub enum CommitResult {
 }
 
 /// A tenant as the engine knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tenant {
     /// Its number.
     pub id: TenantId,
@@ -69,7 +69,7 @@ pub struct Tenant {
 }
 
 /// An event that arrives from outside.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Send {
     /// Who waits for `Accepted`.
     pub caller: CallerId,
@@ -90,7 +90,7 @@ pub struct Send {
 }
 
 /// A synchronous call of a function.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Call {
     /// Who waits for the answer.
     pub caller: CallerId,
@@ -103,7 +103,7 @@ pub struct Call {
 }
 
 /// What makes a call durable.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct KeyedCall {
     /// The key.
     pub keyed: Keyed,
@@ -114,7 +114,7 @@ pub struct KeyedCall {
 }
 
 /// An idempotency key and what the driver found under it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Keyed {
     /// The id derived from it: [`EventId::keyed`].
     pub id: EventId,

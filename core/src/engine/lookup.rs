@@ -44,9 +44,13 @@ impl Hasher for Mixer {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.write_u64(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
             let mut word = [0; 8];
-            for (to, from) in word.iter_mut().zip(chunk) {
+            for (to, from) in word.iter_mut().zip(rest) {
                 *to = *from;
             }
             self.write_u64(u64::from_le_bytes(word));

@@ -9,6 +9,7 @@
 )]
 
 mod crashes;
+mod journal;
 mod world;
 
 use crashes::one_attempt;
@@ -127,6 +128,7 @@ fn settle_the_books(world: &mut World) {
         assert_eq!(value, *counted, "every committed increment of {tenant:?} counts, none twice");
     }
     world.replay();
+    world.log.replays_exactly(world);
 }
 
 proptest! {

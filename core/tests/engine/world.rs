@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::journal::Log;
 use flyball_core::{
     Answer, Attributes, BatchNo, Body, Call, CallerId, Commit, CommitResult, Effect, Emit, Engine, Envelope,
     EventId, EventResult, Failure, FailureKind, Fingerprint, Input, InvocationId, Keyed, KeyedCall, KvKey,
@@ -112,6 +113,8 @@ pub struct World {
     /// How often the process ended.
     pub crashes: u32,
     pub inputs: Vec<(Time, Input)>,
+    /// What a recording would have written, of all engines.
+    pub log: Log,
     pub effects: Vec<Effect>,
     pub answers: BTreeMap<CallerId, Answer>,
     pub starts: BTreeMap<InvocationId, Start>,
@@ -152,6 +155,8 @@ impl World {
     pub fn new(application: Application) -> World {
         let application: Shared = std::sync::Arc::new(application.check().unwrap());
         let settings = Settings { lane: 0, incarnation: 1, process: 1, seed: 7 };
+        let mut log = Log::of(&application);
+        log.engine(settings);
         let mut world = World {
             engine: Engine::new(application.clone(), settings),
             application,
@@ -160,6 +165,7 @@ impl World {
             process: 1,
             crashes: 0,
             inputs: Vec::new(),
+            log,
             effects: Vec::new(),
             answers: BTreeMap::new(),
             starts: BTreeMap::new(),
@@ -202,6 +208,7 @@ impl World {
         self.incarnation += 1;
         let settings = self.settings();
         self.engine = Engine::new(self.application.clone(), settings);
+        self.log.engine(settings);
         self.commits.clear();
         self.starts.clear();
         self.stops.clear();
@@ -227,7 +234,8 @@ impl World {
     pub fn step(&mut self, input: Input) {
         self.inputs.push((self.now, input.clone()));
         let mut effects = Vec::new();
-        self.engine.step(self.now, input, &mut effects);
+        self.engine.step(self.now, input.clone(), &mut effects);
+        self.log.step(self.now, input, &effects);
         invariant::check(&self.engine).unwrap();
         for effect in &effects {
             match effect.clone() {

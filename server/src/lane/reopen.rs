@@ -7,12 +7,17 @@ use std::{
 };
 
 use flyball_core::{
-    Engine, Input, Seq, Settings, Time,
+    Effect, Engine, Input, Seq, Settings, Time,
     record::{self, Dead, RecordError, Waiting},
 };
 use flyball_store::{Scan, StoreError, Table};
 
-use super::{Lane, health::Down, locked};
+use super::{
+    Lane,
+    health::Down,
+    locked,
+    recorder::{Recorder, Tape},
+};
 
 /// Rows read at once while opening.
 const PAGE_ROWS: usize = 5_000;
@@ -64,19 +69,23 @@ impl Lane {
         let process = self.store.incarnation() << 20;
         let incarnation = process + generation;
         let settings = Settings { lane: self.number()?, incarnation, process, seed: incarnation };
-        let mut engine = Engine::new(self.application.clone(), settings);
-        let mut effects = Vec::new();
+        let recorder = self.recorder.as_deref().filter(|recorder| recorder.is_on());
+        if let Some(recorder) = recorder {
+            recorder.engine(settings);
+        }
+        let engine = Engine::new(self.application.clone(), settings);
         let now = self.last_now()?.max(self.now());
+        let mut opening = Opening { engine, now, effects: Vec::new(), recorder };
         let known = self.tenants.version();
         for tenant in self.tenants.all() {
-            engine.step(now, Input::SetTenant(tenant), &mut effects);
+            opening.step(Input::SetTenant(tenant));
         }
         // What can't be read stays where it is and keeps its place: the rest is served.
         let mut greatest = Seq(0);
         let mut damaged = self.scan(Table::State, |key, value| {
             let seq = seq(key)?;
             let waiting: Waiting = record::decode(value).inspect_err(|_| greatest = greatest.max(seq))?;
-            engine.step(now, Input::Restore(seq, waiting), &mut effects);
+            opening.step(Input::Restore(seq, waiting));
             Ok(())
         })?;
         damaged += self.scan(Table::Counters, |key, value| {
@@ -85,7 +94,7 @@ impl Lane {
             let count = record::decode(value);
             // The bucket must expire all the same.
             let known = count.as_ref().copied().unwrap_or(0);
-            engine.step(now, Input::RestoreCount(bucket, tenant, known), &mut effects);
+            opening.step(Input::RestoreCount(bucket, tenant, known));
             count.map(drop)
         })?;
         let mut dead = 0;
@@ -95,11 +104,12 @@ impl Lane {
             record::decode::<Dead>(value).map(drop)
         })?;
         self.health.set_damaged(damaged);
-        engine.step(now, Input::RestoreDead(dead, greatest), &mut effects);
+        opening.step(Input::RestoreDead(dead, greatest));
         if self.draining.load(Ordering::SeqCst) {
-            engine.step(now, Input::Drain, &mut effects);
+            opening.step(Input::Drain);
         }
-        engine.step(now, Input::Opened, &mut effects);
+        opening.step(Input::Opened);
+        let Opening { engine, effects, .. } = opening;
         {
             let mut state = locked(&self.state);
             state.engine = Some(engine);
@@ -211,6 +221,29 @@ impl Lane {
                 return Ok(damaged);
             }
         }
+    }
+}
+
+/// An engine that is being made, and that nobody else knows yet.
+struct Opening<'a> {
+    engine: Engine,
+    now: Time,
+    effects: Vec<Effect>,
+    recorder: Option<&'a Recorder>,
+}
+
+impl Opening<'_> {
+    fn step(&mut self, input: Input) {
+        let Some(recorder) = self.recorder else {
+            return self.engine.step(self.now, input, &mut self.effects);
+        };
+        let mut tape = Tape::of(std::slice::from_ref(&input));
+        let before = self.effects.len();
+        tape.begin(recorder, self.now);
+        self.engine.step(self.now, input, &mut self.effects);
+        tape.fed(self.effects.len() - before);
+        recorder.fed(tape, self.effects.get(before..).unwrap_or_default());
+        recorder.wait_for_room();
     }
 }
 

@@ -18,7 +18,7 @@ use flyball_core::{
 use flyball_host::{Finished, Input};
 use flyball_server::{
     executor::{Executor, Job},
-    platform::{EventResult, NewEvent, Platform, SendAnswer},
+    platform::{EventResult, NewEvent, Platform, Record, SendAnswer},
 };
 use flyball_store::Store;
 use http::Response;
@@ -42,11 +42,16 @@ pub struct Rig {
 impl Rig {
     /// Opens a platform with this application on this store.
     pub fn open(application: &str, store: Arc<dyn Store>) -> Rig {
+        Rig::recorded(application, store, None)
+    }
+
+    /// The same, with what the engine is told recorded.
+    pub fn recorded(application: &str, store: Arc<dyn Store>, record: Option<Record>) -> Rig {
         let read = flyball_app::read("flyball.toml", application).map_err(|wrong| wrong.to_string()).unwrap();
         let (send, jobs) = mpsc::unbounded_channel();
         let io = tokio::runtime::Handle::current();
-        let platform =
-            Platform::open_with(Arc::new(read.application), store, Arc::new(Hand(send)), &io).unwrap();
+        let (application, executor) = (Arc::new(read.application), Arc::new(Hand(send)));
+        let platform = Platform::open_with(application, store, executor, record, &io).unwrap();
         Rig { platform, jobs }
     }
 
