@@ -200,7 +200,7 @@ impl Dependency {
             deadlines: VecDeque::new(),
             orphans: 0,
             connections: Connections::new(stated.connections_max, stated.pool),
-            keys: Keys::default(),
+            keys: Keys::new(KEYS_MAX),
             counts: Counts::default(),
             armed: None,
         }

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 pub const KEYS_MAX: usize = 2_000_000;
 
 /// Keys of calls that were taken on: waiting, in work, or done. One that failed is forgotten.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Keys {
+    most: usize,
     /// With the number under which it was remembered.
     known: BTreeMap<u64, u64>,
     /// In the order in which they came; some may be forgotten, or remembered anew.
@@ -16,6 +17,11 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    /// That remembers so many.
+    pub(super) const fn new(most: usize) -> Keys {
+        Keys { most, known: BTreeMap::new(), order: VecDeque::new(), next: 0 }
+    }
+
     pub(super) fn knows(&self, key: u64) -> bool {
         self.known.contains_key(&key)
     }
@@ -24,7 +30,7 @@ impl Keys {
         self.known.insert(key, self.next);
         self.order.push_back((key, self.next));
         self.next += 1;
-        while self.order.len() > KEYS_MAX {
+        while self.order.len() > self.most {
             if let Some((oldest, number)) = self.order.pop_front()
                 && self.known.get(&oldest) == Some(&number)
             {
@@ -44,11 +50,11 @@ mod tests {
 
     #[test]
     fn past_their_limit_the_oldest_is_forgotten() {
-        let mut keys = Keys::default();
+        let mut keys = Keys::new(100);
         keys.remember(7);
         keys.forget(7);
         keys.remember(7);
-        (100..100 + KEYS_MAX as u64 - 2).for_each(|key| keys.remember(key));
+        (100..198).for_each(|key| keys.remember(key));
         assert!(keys.knows(7) && keys.knows(100));
         // What leaves first is the memory that was forgotten; 7 was remembered anew.
         keys.remember(1);
