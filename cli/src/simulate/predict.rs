@@ -1,0 +1,242 @@
+//! The application under stated traffic, in virtual time: what breaks first, and at which load.
+
+use std::{
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use flyball_app::{
+    design::{Design, Platform},
+    import::{Imported, import},
+    workload::{self, Tenants, Volume, Workload, trace},
+};
+use flyball_core::Span;
+use flyball_sim::{
+    Question, Watch,
+    line::Search,
+    plan::{Plan, Problem},
+    report::{self, Report},
+    result::Simulation,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    arguments::{Format, Simulate},
+    check,
+    stop::{Stop, print, print_json},
+};
+
+/// The traffic file where none is named: beside the application.
+const TRAFFIC: &str = "traffic.toml";
+
+/// Simulates and prints.
+///
+/// # Errors
+/// A promise that breaks: exit 1. Files that can't be read or do not fit together: exit 2.
+pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
+    let imported = check::read_design(&wanted.paths, &check::options(&wanted.deployed))?;
+    let traffic = traffic_file(wanted)?;
+    let mut workload = read_workload(&traffic)?;
+    overrides(&mut workload, wanted);
+    let plan = plan(&imported, &workload, wanted)?.with_traffic(&traffic.display().to_string());
+    let question = Question {
+        seed: wanted.seed,
+        load: wanted.load,
+        line: wanted.load_line.then(|| Search::from_seed(wanted.seed)),
+    };
+    let mut waiting = Waiting::start();
+    let simulation = flyball_sim::simulate(&plan, &question, &mut waiting).map_err(|wrong| stop(&[wrong]))?;
+    waiting.bar.finish_and_clear();
+    say(&simulation, &imported.design, wanted, format)?;
+    if report::fails(&simulation) { Err(Stop::silent()) } else { Ok(()) }
+}
+
+/// The design's file and the traffic beside it.
+fn traffic_file(wanted: &Simulate) -> Result<PathBuf, Stop> {
+    if let Some(traffic) = &wanted.traffic {
+        return Ok(traffic.clone());
+    }
+    let first = wanted.paths.first().map_or(Path::new("."), Path::new);
+    let beside = if first.is_dir() { first } else { first.parent().unwrap_or(Path::new(".")) };
+    let traffic = beside.join(TRAFFIC);
+    if traffic.is_file() {
+        return Ok(traffic);
+    }
+    Err(Stop::wrong(format!(
+        "there is no {}: state the traffic there, or name a file by --traffic. The least:\n\n{LEAST}\n\
+         `flyball import` makes one from what AWS has measured; docs/traffic-file.md has all keys",
+        traffic.display()
+    )))
+}
+
+/// What a person writes first.
+const LEAST: &str = "  [traffic.api]\n  to = \"GET /\"          # a route, queue, topic or function of yours\n  \
+                     peak_per_s = 50\n  [function.NAME]\n  duration = { p50 = \"80ms\", p99 = \"600ms\" }\n";
+
+fn read_workload(file: &Path) -> Result<Workload, Stop> {
+    let name = file.display().to_string();
+    let unread = |error: std::io::Error| Stop::wrong(format!("the traffic file {name} can't be read: {error}"));
+    let bytes = std::fs::metadata(file).map_err(unread)?.len();
+    if bytes > workload::FILE_BYTES_MAX as u64 {
+        return Err(Stop::wrong(format!(
+            "the traffic file {name} has {bytes} bytes; at most {} are read; state recorded traffic by `trace`",
+            workload::FILE_BYTES_MAX
+        )));
+    }
+    let text = std::fs::read_to_string(file).map_err(unread)?;
+    let mut workload = workload::read(&name, &text).map_err(|wrong| Stop::wrong(wrong.to_string()))?.workload;
+    let beside = file.parent().unwrap_or(Path::new("."));
+    for source in workload.traffic.values_mut() {
+        if let Volume::Trace(files) = &source.volume {
+            source.volume = Volume::Recorded(read_trace(files, beside)?);
+        }
+    }
+    Ok(workload)
+}
+
+fn read_trace(files: &workload::TraceFiles, beside: &Path) -> Result<workload::Recorded, Stop> {
+    let open = |name: &String| {
+        let path = beside.join(name);
+        File::open(&path)
+            .map(BufReader::new)
+            .map_err(|error| Stop::wrong(format!("the trace {} can't be read: {error}", path.display())))
+    };
+    let mut arrivals = open(&files.arrivals)?;
+    let mut durations = files.durations.as_ref().map(open).transpose()?;
+    let mut memory = files.memory.as_ref().map(open).transpose()?;
+    let optional = |name: &'_ Option<String>| name.clone().unwrap_or_default();
+    let (durations_name, memory_name) = (optional(&files.durations), optional(&files.memory));
+    let inputs = trace::Inputs {
+        arrivals: trace::Input { name: &files.arrivals, text: &mut arrivals },
+        durations: durations.as_mut().map(|text| trace::Input { name: &durations_name, text }),
+        memory: memory.as_mut().map(|text| trace::Input { name: &memory_name, text }),
+    };
+    trace::read(files.format, inputs).map_err(|wrong| Stop::wrong(wrong.to_string()))
+}
+
+/// What the command line says instead.
+fn overrides(workload: &mut Workload, wanted: &Simulate) {
+    if let Some(duration) = wanted.duration {
+        workload.duration = Some(Span(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)));
+    }
+    if let Some(tenants) = wanted.tenants {
+        for source in workload.traffic.values_mut() {
+            if let Tenants::Many { count, .. } = &mut source.tenants {
+                *count = tenants;
+            }
+        }
+    }
+}
+
+fn plan(imported: &Imported, workload: &Workload, wanted: &Simulate) -> Result<Plan, Stop> {
+    let (profile, _) = check::profile_for(&imported.design, wanted.profile.as_deref())?;
+    let made = match imported.design.platform {
+        Platform::Flyball => {
+            let file = imported.design.files.iter().next();
+            let (name, text) = file.ok_or_else(|| Stop::wrong("nothing could be read"))?;
+            let read = flyball_app::read(name, text).map_err(|wrong| Stop::wrong(wrong.to_string()))?;
+            Plan::flyball(&Arc::new(read.application), workload)
+        }
+        Platform::Aws => {
+            let name = wanted.paths.first().map_or("application", String::as_str);
+            Plan::aws(name, &imported.design, &profile, workload)
+        }
+    };
+    made.map_err(|problems| stop(&problems))
+}
+
+fn stop(problems: &[Problem]) -> Stop {
+    let lines: Vec<String> = problems.iter().map(|problem| format!("{}\n  {}", problem.what, problem.help)).collect();
+    Stop::wrong(lines.join("\n"))
+}
+
+/// Prints, and writes the files that are asked for.
+fn say(simulation: &Simulation, design: &Design, wanted: &Simulate, format: Format) -> Result<(), Stop> {
+    let base = wanted.against.as_ref().map(|file| base(file)).transpose()?;
+    let against = base.as_ref().map(|(name, other)| (name.as_str(), other));
+    let report = Report { simulation, design: Some(design), against };
+    let write = |file: &Path, text: String| {
+        std::fs::write(file, text)
+            .map_err(|error| Stop::wrong(format!("{} can't be written: {error}", file.display())))
+    };
+    if let Some(file) = &wanted.report {
+        write(file, report::page(&report))?;
+    }
+    if let Some(file) = &wanted.junit {
+        write(file, report::junit(&report))?;
+    }
+    match format {
+        Format::Json => print_json(&report::json(simulation)),
+        Format::Text => print(&report::text(&report, check::style())),
+        Format::Sarif => Err(Stop::wrong("--format sarif is of `check`; simulate has text and json, and --junit")),
+    }
+}
+
+fn base(file: &Path) -> Result<(String, Simulation), Stop> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Stop::wrong(format!("the base {name} can't be read: {error}")))?;
+    let other = report::read(&text).map_err(|why| Stop::wrong(format!("{name} is no simulation: {why}")))?;
+    Ok((name, other))
+}
+
+/// Shows how far it is, and hears Ctrl-C.
+struct Waiting {
+    bar: ProgressBar,
+    stopped: Arc<AtomicBool>,
+    searching: bool,
+}
+
+/// Steps of a progress bar.
+const STEPS: u64 = 1_000;
+
+impl Waiting {
+    fn start() -> Waiting {
+        let bar = ProgressBar::new(STEPS);
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent} % of the virtual time, {eta} left") {
+            bar.set_style(style);
+        }
+        let stopped = Arc::new(AtomicBool::new(false));
+        listen(stopped.clone());
+        Waiting { bar, stopped, searching: false }
+    }
+}
+
+/// The first Ctrl-C ends the simulation, which then says what is known; the second one ends the process.
+fn listen(stopped: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if stopped.swap(true, Ordering::Relaxed) {
+                    std::process::exit(130);
+                }
+            }
+        });
+    });
+}
+
+impl Watch for Waiting {
+    fn run(&mut self, now_s: f64, of_s: f64) -> bool {
+        self.bar.set_position((now_s / of_s.max(1e-9) * STEPS as f64) as u64);
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn search(&mut self, runs: u64) -> bool {
+        if !self.searching {
+            self.searching = true;
+            if let Ok(style) = ProgressStyle::with_template("{spinner} searching for the load line, {msg}, {elapsed}") {
+                self.bar.set_style(style);
+            }
+        }
+        self.bar.set_message(format!("{runs} runs"));
+        self.bar.tick();
+        self.stopped.load(Ordering::Relaxed)
+    }
+}
