@@ -16,7 +16,7 @@ mod text;
 pub use graph::{Drawing, graph};
 pub use json::{json, json_schema};
 pub use sarif::sarif;
-pub use style::Style;
+pub use style::{Paint, Style, printable, shortened};
 pub use text::text;
 
 use crate::{

@@ -39,8 +39,8 @@ pub enum Verb {
     },
     /// Run an application
     Serve(Serve),
-    /// Feed a recorded log to the engine again, and compare
-    Simulate(Simulate),
+    /// Say at which load what breaks first, why, and what it costs
+    Simulate(Box<Simulate>),
     /// Run the codewatch example under recorded traffic of many tenants
     Demo(Demo),
     /// Print completions for a shell
@@ -96,15 +96,9 @@ pub struct Check {
     /// With --fix or --fix-unsafe: only show the diff
     #[arg(long)]
     pub dry_run: bool,
-    /// The stage of serverless.yml and of samconfig.toml
-    #[arg(long)]
-    pub stage: Option<String>,
-    /// The value of a template's parameter; may be repeated
-    #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = parameter)]
-    pub parameters: Vec<(String, String)>,
-    /// AWS::Region
-    #[arg(long)]
-    pub region: Option<String>,
+    /// How the template would be deployed
+    #[command(flatten)]
+    pub deployed: Deployed,
 }
 
 /// A level of findings.
@@ -151,10 +145,61 @@ pub struct Serve {
 
 #[derive(Debug, Args)]
 pub struct Simulate {
+    /// The application or template, or its directory [default: as check]
+    #[arg(value_name = "FILE|DIR")]
+    pub paths: Vec<String>,
+    /// What comes in, what functions take and what they depend on
+    /// [default: traffic.toml beside the application]
+    #[arg(long, value_name = "FILE")]
+    pub traffic: Option<PathBuf>,
+    /// The same seed gives the same bytes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How many tenants there are, where traffic is of many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub tenants: Option<u32>,
+    /// How much time is simulated, such as 1h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// The traffic as a multiple of what is stated
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
+    pub load: f64,
+    /// The limits: aws, flyball, or a file of your own [default: the file's platform]
+    #[arg(long, value_name = "aws|flyball|PATH")]
+    pub profile: Option<String>,
+    /// Search for the load at which the first promise breaks
+    #[arg(long)]
+    pub load_line: bool,
+    /// Write the report as one page for a browser
+    #[arg(long, value_name = "OUT.html")]
+    pub report: Option<PathBuf>,
+    /// Write each promise as a test case, for CI
+    #[arg(long, value_name = "OUT.xml")]
+    pub junit: Option<PathBuf>,
+    /// Compare with what --format json printed before
+    #[arg(long, value_name = "BASE.json")]
+    pub against: Option<PathBuf>,
     /// A log that serve --record wrote: replayed, with all effects compared. Exit code
     /// 0: the same; 1: different; 2: it can't be read
-    #[arg(long, value_name = "LOG")]
-    pub replay: PathBuf,
+    #[arg(long, value_name = "LOG", exclusive = true)]
+    pub replay: Option<PathBuf>,
+    /// How the template would be deployed
+    #[command(flatten)]
+    pub deployed: Deployed,
+}
+
+/// What stands in for what a deployment would be told.
+#[derive(Debug, Args)]
+pub struct Deployed {
+    /// The stage of serverless.yml and of samconfig.toml
+    #[arg(long)]
+    pub stage: Option<String>,
+    /// The value of a template's parameter; may be repeated
+    #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, String)>,
+    /// AWS::Region
+    #[arg(long)]
+    pub region: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -449,6 +494,11 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 }
 
 /// Reads `250ms`, `10s`, `5m` or `24h`.
+fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse::<f64>().ok().filter(|factor| (1e-6..=1e6).contains(factor));
+    factor.ok_or_else(|| "write a number from 0.000001 to 1000000, such as 2.5".into())
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

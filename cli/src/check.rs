@@ -18,7 +18,7 @@ use std::{
 
 use flyball_app::{
     check::{self as rules, About, Baseline, Finding, Level, Look, RULES_VERSION, Rule},
-    design::Platform,
+    design::{Design, Platform},
     document::{FileId, Span},
     import::{Imported, Options, Problem, import},
     profile::{Given, Profile},
@@ -26,7 +26,7 @@ use flyball_app::{
 };
 
 use crate::{
-    arguments::{Check, Deny, Format},
+    arguments::{Check, Deny, Deployed, Format},
     stop::{Stop, print, print_json},
     table,
 };
@@ -106,11 +106,7 @@ impl Asked {
             about.since <= rules_version && (wanted.advice || about.severity > rules::Severity::Advice)
         };
         Ok(Asked {
-            options: Options {
-                parameters: wanted.parameters.iter().cloned().collect(),
-                stage: wanted.stage.clone(),
-                region: wanted.region.clone(),
-            },
+            options: options(&wanted.deployed),
             stated: wanted.profile.as_deref().map(profile).transpose()?,
             rules: rules::ours().into_iter().filter(|rule| kept(rule.about())).collect(),
             rules_version,
@@ -126,19 +122,56 @@ impl Asked {
             let file = imported.design.files.add(&unread.name, unread.text.clone());
             problem(unread, file)
         }));
-        let (profile, given) = self.stated.clone().unwrap_or_else(|| {
-            let name = match imported.design.platform {
-                Platform::Aws => "aws",
-                Platform::Flyball => "flyball",
-            };
-            (Profile::built_in(name).unwrap_or_default(), Given::default())
-        });
+        let (profile, given) =
+            self.stated.clone().unwrap_or_else(|| (platforms(&imported.design), Given::default()));
         let given = Given { today: given.today.or_else(|| Some(today())), ..given };
         let look = Look { design: &imported.design, profile: &profile, given: &given };
         let mut findings = rules::check(&look, &self.rules);
         findings.retain(|finding| self.advice || finding.level > Level::Advice);
         Looked { imported, profile, findings }
     }
+}
+
+/// The profile of a design's own platform.
+fn platforms(design: &Design) -> Profile {
+    let name = match design.platform {
+        Platform::Aws => "aws",
+        Platform::Flyball => "flyball",
+    };
+    Profile::built_in(name).unwrap_or_default()
+}
+
+fn options(deployed: &Deployed) -> Options {
+    Options {
+        parameters: deployed.parameters.iter().cloned().collect(),
+        stage: deployed.stage.clone(),
+        region: deployed.region.clone(),
+    }
+}
+
+/// The design that paths name, with the limits of a profile or of its own platform.
+///
+/// # Errors
+/// Where nothing could be read, or the profile can't be.
+pub(crate) fn design(
+    paths: &[String],
+    deployed: &Deployed,
+    stated: Option<&str>,
+) -> Result<(Design, Profile), Stop> {
+    let gathered = sources::gather(&Disk, paths)?;
+    let local = |path: &str| sources::local(&Disk, &gathered.roots, path);
+    let imported = import(gathered.inputs.clone(), &options(deployed), &local);
+    if imported.read == 0 {
+        let first = imported.problems.first().map(|problem| problem.message.clone());
+        let unread = gathered.unread.first().map(|unread| unread.message.clone());
+        let why = first.or(unread).map_or(String::new(), |why| format!(": {why}"));
+        return Err(Stop::wrong(format!("nothing could be read{why}")));
+    }
+    let profile = match stated {
+        Some(name) => profile(name)?.0,
+        None => platforms(&imported.design),
+    };
+    Ok((imported.design, profile))
 }
 
 /// The day, in UTC: runtimes have one on which their support ends.
@@ -242,7 +275,7 @@ fn say(report: &Report<'_>, format: Format, graph: Option<&Graph>, mended: Optio
 
 /// As the terminal takes it: colour only there and where nobody wants it away, our own characters only where
 /// the locale has them.
-fn style() -> Style {
+pub(crate) fn style() -> Style {
     let is = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let terminal = std::io::stdout().is_terminal();
     let colour = terminal && is("NO_COLOR").is_none() && is("TERM").is_none_or(|term| term != "dumb");

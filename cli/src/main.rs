@@ -3,7 +3,7 @@
 //! - `arguments`: what can be written on the command line.
 //! - `check`: reads templates, finds walls. `explain`: the page of a rule or an error.
 //! - `serve`: a platform with its gateway and admin API. `init`: a new application.
-//! - `simulate`: the engine without a server around it. `build`: which build this is.
+//! - `simulate`: the engine in virtual time: what breaks first; and recorded logs again. `build`: which build this is.
 //! - `client`: the verbs that ask a running server by its admin API.
 //! - `demo`: codewatch under recorded traffic, and whether every promise held.
 //! - `http`: the HTTP client. `table`: tables for a terminal. `stop`: exit codes.

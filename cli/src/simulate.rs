@@ -1,7 +1,9 @@
 //! `flyball simulate`: the engine without a server around it.
 //!
+//! - `predict`: the application under stated traffic: its load line, its cost.
 //! - `replay`: a log that `flyball serve --record` wrote, fed to the engine again.
 
+mod predict;
 mod replay;
 
 use crate::{
@@ -12,7 +14,10 @@ use crate::{
 /// Runs what the arguments ask for.
 ///
 /// # Errors
-/// Where it can't be read: exit 2; where it does not hold: exit 1.
+/// Where it can't be read: exit 2; where a promise breaks or a replay is different: exit 1.
 pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
-    replay::run(&wanted.replay, format)
+    match &wanted.replay {
+        Some(log) => replay::run(log, format),
+        None => predict::run(wanted, format),
+    }
 }

@@ -19,6 +19,7 @@ pub mod message;
 mod parking;
 pub mod plan;
 pub mod random;
+pub mod report;
 pub mod result;
 mod world;
 

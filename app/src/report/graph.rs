@@ -21,6 +21,8 @@ use crate::{
 pub enum Drawing {
     /// An image, for browsers.
     Svg,
+    /// The same as a part of a page: without styles and background, which are the page's.
+    Inline,
     /// For Graphviz.
     Dot,
     /// For Markdown.
@@ -31,7 +33,8 @@ pub enum Drawing {
 pub fn graph(report: &Report<'_>, drawing: Drawing) -> String {
     let picture = Picture::of(report);
     match drawing {
-        Drawing::Svg => svg::draw(&picture),
+        Drawing::Svg => svg::draw(&picture, svg::Dress::Own),
+        Drawing::Inline => svg::draw(&picture, svg::Dress::Page),
         Drawing::Dot => dot::draw(&picture),
         Drawing::Mermaid => mermaid::draw(&picture),
     }

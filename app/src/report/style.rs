@@ -21,18 +21,24 @@ impl Default for Style {
 
 /// What a part of a text is, for its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paint {
+pub enum Paint {
+    /// What the lines below are about.
     Heading,
+    /// It fails.
     Error,
+    /// It may fail.
     Warning,
+    /// Worth knowing.
     Note,
+    /// What to do, or that all is well.
     Fix,
+    /// What may be passed over.
     Aside,
 }
 
 impl Style {
     /// A text as its paint has it.
-    pub(super) fn paint(self, paint: Paint, text: &str) -> String {
+    pub fn paint(self, paint: Paint, text: &str) -> String {
         if !self.colour || text.is_empty() {
             return text.to_string();
         }
@@ -48,13 +54,13 @@ impl Style {
     }
 
     /// `unicode`, or `ascii` where only that may be.
-    pub(super) fn choose<'t>(self, unicode: &'t str, ascii: &'t str) -> &'t str {
+    pub fn choose<'t>(self, unicode: &'t str, ascii: &'t str) -> &'t str {
         if self.ascii { ascii } else { unicode }
     }
 
     /// Words in lines after `start`, whose further lines are indented. Paint is for the label alone, so that it
     /// has no part in the width.
-    pub(super) fn labelled(self, indent: usize, label: &str, paint: Paint, words: &str) -> String {
+    pub fn labelled(self, indent: usize, label: &str, paint: Paint, words: &str) -> String {
         let label_width = if label.is_empty() { 0 } else { label.width() + 1 };
         let lines = wrapped(words, self.width.saturating_sub(indent + label_width));
         let margin = " ".repeat(indent);
@@ -98,12 +104,12 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Text without control characters: what others wrote must not reach a terminal as it is.
-pub(super) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Text of at most `width` columns; what is cut is cut from its middle, where names differ least.
-pub(super) fn shortened(text: &str, width: usize, style: Style) -> String {
+pub fn shortened(text: &str, width: usize, style: Style) -> String {
     let text = printable(text);
     if text.width() <= width {
         return text;

@@ -280,6 +280,9 @@ fn walls_are_marked_in_every_drawing() {
         let svg = graph(report, Drawing::Svg);
         assert!(svg.contains("class=\"function error\"") && svg.contains(">FB0001 FB0007<"), "{svg}");
         assert!(!svg.contains('\u{1b}'), "{svg}");
+        let inline = graph(report, Drawing::Inline);
+        assert!(inline.contains(">FB0001 FB0007<"), "{inline}");
+        assert!(!inline.contains("<style") && !inline.contains("#fff\"/>"), "{inline}");
         insta::assert_snapshot!("dot", graph(report, Drawing::Dot));
         insta::assert_snapshot!("mermaid", graph(report, Drawing::Mermaid));
     });

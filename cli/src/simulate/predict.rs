@@ -12,7 +12,7 @@ use std::{
 
 use flyball_app::{
     design::{Design, Platform},
-    import::{Imported, import},
+    profile::Profile,
     workload::{self, Tenants, Volume, Workload, trace},
 };
 use flyball_core::Span;
@@ -39,11 +39,11 @@ const TRAFFIC: &str = "traffic.toml";
 /// # Errors
 /// A promise that breaks: exit 1. Files that can't be read or do not fit together: exit 2.
 pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
-    let imported = check::read_design(&wanted.paths, &check::options(&wanted.deployed))?;
+    let (design, profile) = check::design(&wanted.paths, &wanted.deployed, wanted.profile.as_deref())?;
     let traffic = traffic_file(wanted)?;
     let mut workload = read_workload(&traffic)?;
     overrides(&mut workload, wanted);
-    let plan = plan(&imported, &workload, wanted)?.with_traffic(&traffic.display().to_string());
+    let plan = plan(&design, &profile, &workload, wanted)?.with_traffic(&traffic.display().to_string());
     let question = Question {
         seed: wanted.seed,
         load: wanted.load,
@@ -52,7 +52,7 @@ pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
     let mut waiting = Waiting::start();
     let simulation = flyball_sim::simulate(&plan, &question, &mut waiting).map_err(|wrong| stop(&[wrong]))?;
     waiting.bar.finish_and_clear();
-    say(&simulation, &imported.design, wanted, format)?;
+    say(&simulation, &design, wanted, format)?;
     if report::fails(&simulation) { Err(Stop::silent()) } else { Ok(()) }
 }
 
@@ -133,18 +133,17 @@ fn overrides(workload: &mut Workload, wanted: &Simulate) {
     }
 }
 
-fn plan(imported: &Imported, workload: &Workload, wanted: &Simulate) -> Result<Plan, Stop> {
-    let (profile, _) = check::profile_for(&imported.design, wanted.profile.as_deref())?;
-    let made = match imported.design.platform {
+fn plan(design: &Design, profile: &Profile, workload: &Workload, wanted: &Simulate) -> Result<Plan, Stop> {
+    let made = match design.platform {
         Platform::Flyball => {
-            let file = imported.design.files.iter().next();
+            let file = design.files.iter().next();
             let (name, text) = file.ok_or_else(|| Stop::wrong("nothing could be read"))?;
             let read = flyball_app::read(name, text).map_err(|wrong| Stop::wrong(wrong.to_string()))?;
             Plan::flyball(&Arc::new(read.application), workload)
         }
         Platform::Aws => {
             let name = wanted.paths.first().map_or("application", String::as_str);
-            Plan::aws(name, &imported.design, &profile, workload)
+            Plan::aws(name, design, profile, workload)
         }
     };
     made.map_err(|problems| stop(&problems))

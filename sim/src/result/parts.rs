@@ -232,6 +232,8 @@ pub struct NodeTimes {
 pub struct DependencyResult {
     /// Its name.
     pub name: String,
+    /// Functions that call it, by name.
+    pub callers: Vec<String>,
     /// Calls that came.
     pub calls: u64,
     /// Calls that were answered well.

@@ -42,18 +42,34 @@ text{font-family:Helvetica,Arial,'Liberation Sans',sans-serif;fill:#1d2330}
 </style>
 ";
 
-pub(super) fn draw(picture: &Picture) -> String {
+/// Where colours and fonts come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dress {
+    /// From the image itself.
+    Own,
+    /// From the page around it, by the same classes.
+    Page,
+}
+
+pub(super) fn draw(picture: &Picture, dress: Dress) -> String {
     let sizes: Vec<Size> = picture.boxes.iter().map(size).collect();
     let pairs: Vec<(usize, usize)> = picture.lines.iter().map(|line| (line.from, line.to)).collect();
     let layout = layout(&sizes, &pairs);
     let width = (layout.width + 2.0 * MARGIN).max(LEGEND_WIDTH);
     let height = layout.height + 2.0 * MARGIN + LEGEND_HEIGHT;
+    let about = match dress {
+        Dress::Own => "",
+        Dress::Page => " class=\"design\" role=\"img\" aria-label=\"the design and its walls\"",
+    };
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\">\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\"{about} width=\"{0}\" height=\"{1}\" \
+         viewBox=\"0 0 {0} {1}\">\n",
         pixels(width),
         pixels(height)
     );
-    out.push_str(STYLES);
+    if dress == Dress::Own {
+        out.push_str(STYLES);
+    }
     out.push_str("<defs>");
     for (name, colour) in
         [("", "#7a8494"), ("-error", "#c62828"), ("-warning", "#c77700"), ("-note", "#1565c0")]
@@ -66,7 +82,10 @@ pub(super) fn draw(picture: &Picture) -> String {
         );
     }
     out.push_str("</defs>\n");
-    let _ = writeln!(out, "<rect width=\"{}\" height=\"{}\" fill=\"#fff\"/>", pixels(width), pixels(height));
+    if dress == Dress::Own {
+        let (width, height) = (pixels(width), pixels(height));
+        let _ = writeln!(out, "<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>");
+    }
     let _ = writeln!(out, "<g transform=\"translate({MARGIN} {MARGIN})\">");
     // Walls are drawn last, so that nothing covers them.
     let mut order: Vec<usize> = (0..picture.lines.len()).collect();

@@ -1,0 +1,288 @@
+//! One simulation against another: what moved, by how much, and because of what.
+
+use std::collections::BTreeMap;
+
+use super::{
+    answer::limit_words,
+    numbers::{factor, finite, millis, plain, rate, usd, with_unit},
+};
+use crate::result::{LimitRef, LineVerdict, LoadLineResult, RunResult, Scope, Simulation, Wall};
+
+/// A load line that moves by less is the same: the search's own bracket is about as wide. Percent.
+const SAME_PERCENT: f64 = 3.0;
+/// A cost or a time that moves by less is not told, percent.
+const TOLD_PERCENT: f64 = 10.0;
+/// Changes of one kind that are told; more are counted.
+const CHANGES_MAX: usize = 8;
+
+/// Whether it became better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The load line is higher, or a promise holds that did not.
+    Better,
+    /// Neither.
+    Same,
+    /// The load line is lower, or a promise broke that held.
+    Worse,
+}
+
+/// What a comparison says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// The whole in a word.
+    pub verdict: Verdict,
+    /// The whole in a sentence: `load line 4.1× → 1.3×, because …`.
+    pub headline: String,
+    /// What else moved, a sentence each.
+    pub changes: Vec<String>,
+    /// What makes the two hard to compare, a sentence each.
+    pub doubts: Vec<String>,
+}
+
+/// Compares: `base` is what `other` is called.
+pub fn compare(base: &str, other: &Simulation, simulation: &Simulation) -> Comparison {
+    let mut comparison = match (&other.load_line, &simulation.load_line) {
+        (Some(before), Some(after)) => lines(before, after),
+        _ => Comparison {
+            verdict: Verdict::Same,
+            headline: String::new(),
+            changes: Vec::new(),
+            doubts: Vec::new(),
+        },
+    };
+    if let (Some(before), Some(after)) = (&other.run, &simulation.run) {
+        runs(base, before, after, &mut comparison);
+    }
+    faults(other, simulation, &mut comparison);
+    assumptions(other, simulation, &mut comparison);
+    if comparison.headline.is_empty() {
+        comparison.headline = match comparison.verdict {
+            Verdict::Better => format!("better than {base}"),
+            Verdict::Same => format!("no worse than {base}"),
+            Verdict::Worse => format!("worse than {base}"),
+        };
+        if let Some(first) = comparison.changes.first() {
+            comparison.headline.push_str(&format!(": {first}"));
+            comparison.changes.remove(0);
+        }
+    }
+    comparison
+}
+
+/// A load line as a number, and whether it is only a bound from below.
+fn position(line: &LoadLineResult) -> Option<(f64, bool)> {
+    match line.verdict {
+        LineVerdict::Found { holds_at, .. } => Some((holds_at, false)),
+        LineVerdict::NeverBreaks { tried_up_to } => Some((tried_up_to, true)),
+        LineVerdict::BreaksAtZero { .. } => Some((0.0, false)),
+        LineVerdict::Between { .. } | LineVerdict::Undecided => None,
+    }
+}
+
+fn lines(before: &LoadLineResult, after: &LoadLineResult) -> Comparison {
+    let mut doubts = Vec::new();
+    let (Some((old, old_open)), Some((new, new_open))) = (position(before), position(after)) else {
+        doubts.push("one of the searches was broken off: the load lines are not compared".into());
+        return Comparison { verdict: Verdict::Same, headline: String::new(), changes: Vec::new(), doubts };
+    };
+    // What counts is what comes in: a factor of other traffic is another load.
+    let (old_per_s, new_per_s) = (old * finite(before.base_per_s), new * finite(after.base_per_s));
+    let same_base = moved(before.base_per_s, after.base_per_s) < SAME_PERCENT;
+    if !same_base {
+        doubts.push(format!(
+            "the stated traffic differs ({} and {}): load lines are compared by events per second",
+            rate(before.base_per_s),
+            rate(after.base_per_s)
+        ));
+    }
+    let change = moved(old_per_s, new_per_s);
+    let verdict = match () {
+        () if old_open && new_open => Verdict::Same,
+        () if new_open => Verdict::Better,
+        () if old_open => Verdict::Worse,
+        () if change < SAME_PERCENT => Verdict::Same,
+        () if new_per_s > old_per_s => Verdict::Better,
+        () => Verdict::Worse,
+    };
+    let open = |load: f64, open: bool| {
+        if open { format!("above {}", factor(load)) } else { factor(load) }
+    };
+    let mut headline = format!("load line {} → {}", open(old, old_open), open(new, new_open));
+    if !same_base {
+        headline.push_str(&format!(" ({} → {})", rate(old_per_s), rate(new_per_s)));
+    }
+    if verdict == Verdict::Same {
+        headline.push_str(", unchanged");
+    } else if let Some(why) = why(before.wall.as_ref(), after.wall.as_ref()) {
+        headline.push_str(&format!(", because {why}"));
+    }
+    Comparison { verdict, headline, changes: Vec::new(), doubts }
+}
+
+/// What stands behind another load line: another wall, or the same at another height.
+fn why(before: Option<&Wall>, after: Option<&Wall>) -> Option<String> {
+    let (Some(before), Some(after)) = (before, after) else {
+        return match (before, after) {
+            (None, Some(after)) => Some(format!("{} now", wall_words(after))),
+            (Some(before), None) => Some(format!("{} no longer", wall_words(before))),
+            _ => None,
+        };
+    };
+    Some(match (&before.because, &after.because) {
+        (Some(old), Some(new)) if same_limit(old, new) && old.value != new.value => format!(
+            "{} is {} where it was {}",
+            limit_words(new),
+            with_unit(new.value, &new.unit),
+            plain(old.value)
+        ),
+        (Some(old), Some(new)) if same_limit(old, new) => {
+            format!("{} ({}) is used up at another load", limit_words(new), with_unit(new.value, &new.unit))
+        }
+        _ => format!("{} first, where it was {}", wall_words(after), subject(before)),
+    })
+}
+
+fn wall_words(wall: &Wall) -> String {
+    match &wall.because {
+        Some(limit) => format!("{} ({}) is used up", limit_words(limit), with_unit(limit.value, &limit.unit)),
+        None => format!("{} breaks without a limit being met", wall.promise),
+    }
+}
+
+fn subject(wall: &Wall) -> String {
+    wall.because.as_ref().map_or_else(|| wall.promise.clone(), limit_words)
+}
+
+fn same_limit(a: &LimitRef, b: &LimitRef) -> bool {
+    (&a.name, a.scope, &a.of) == (&b.name, b.scope, &b.of)
+}
+
+fn runs(base: &str, before: &RunResult, after: &RunResult, comparison: &mut Comparison) {
+    let (old, new) = (&before.about, &after.about);
+    if old.platform != new.platform {
+        let words = format!("{base} is of {}, this is of {}", old.platform, new.platform);
+        comparison.doubts.push(words);
+    }
+    if old.seed != new.seed {
+        comparison.doubts.push(format!("the seeds differ: {} and {}", old.seed, new.seed));
+    }
+    if moved(old.load_factor, new.load_factor) > 0.0 || moved(old.duration_s, new.duration_s) > 0.0 {
+        comparison.doubts.push("load or duration differ: costs and times are of different runs".into());
+    }
+    promises(before, after, comparison);
+    let changes = &mut comparison.changes;
+    changes.extend(bounded(limits(before, after)));
+    let (old, new) = (before.cost.usd_per_month, after.cost.usd_per_month);
+    if moved(old, new) >= TOLD_PERCENT {
+        changes.push(format!("cost per month {} → {}", usd(old), usd(new)));
+    }
+    let functions: BTreeMap<&str, f64> =
+        before.functions.iter().map(|one| (one.name.as_str(), one.duration.p99_ms)).collect();
+    let times = after.functions.iter().filter_map(|one| {
+        let (old, new) = (*functions.get(one.name.as_str())?, one.duration.p99_ms);
+        let told = moved(old, new) >= TOLD_PERCENT;
+        told.then(|| format!("{} takes {} at p99 where it took {}", one.name, millis(new), millis(old)))
+    });
+    changes.extend(bounded(times.collect()));
+    let sources: BTreeMap<&str, f64> =
+        before.sources.iter().map(|one| (one.name.as_str(), one.latency.p99_ms)).collect();
+    let answers = after.sources.iter().filter_map(|one| {
+        let (old, new) = (*sources.get(one.name.as_str())?, one.latency.p99_ms);
+        let told = moved(old, new) >= TOLD_PERCENT;
+        told.then(|| format!("{} answers in {} at p99 where it took {}", one.name, millis(new), millis(old)))
+    });
+    changes.extend(bounded(answers.collect()));
+}
+
+/// Promises that broke and held, and those that only one side has.
+fn promises(before: &RunResult, after: &RunResult, comparison: &mut Comparison) {
+    let old: BTreeMap<&str, bool> =
+        before.promises.iter().map(|one| (one.promise.as_str(), one.holds())).collect();
+    let mut lost = Vec::new();
+    let mut won = Vec::new();
+    for promise in &after.promises {
+        let value = with_unit(promise.value, &promise.unit);
+        match (old.get(promise.promise.as_str()), promise.holds()) {
+            (Some(true), false) => lost.push(format!("broken now: {} ({value})", promise.promise)),
+            (None, false) => lost.push(format!("new, and broken: {} ({value})", promise.promise)),
+            (Some(false), true) => won.push(format!("holds now: {} ({value})", promise.promise)),
+            _ => {}
+        }
+    }
+    if !lost.is_empty() {
+        comparison.verdict = Verdict::Worse;
+    } else if !won.is_empty() && comparison.verdict == Verdict::Same {
+        comparison.verdict = Verdict::Better;
+    }
+    comparison.changes.extend(bounded(lost));
+    comparison.changes.extend(bounded(won));
+}
+
+/// Limits with another value.
+fn limits(before: &RunResult, after: &RunResult) -> Vec<String> {
+    fn key(limit: &LimitRef) -> (Scope, &str, &str) {
+        (limit.scope, &limit.of, &limit.name)
+    }
+    let old: BTreeMap<_, f64> = before.limits.iter().map(|one| (key(&one.limit), one.limit.value)).collect();
+    let changed = after.limits.iter().filter_map(|one| {
+        let limit = &one.limit;
+        let was = *old.get(&key(limit))?;
+        let told = was != limit.value;
+        told.then(|| {
+            format!(
+                "{} is {} where it was {}",
+                limit_words(limit),
+                with_unit(limit.value, &limit.unit),
+                plain(was)
+            )
+        })
+    });
+    changed.collect()
+}
+
+fn faults(before: &Simulation, after: &Simulation, comparison: &mut Comparison) {
+    let (Some(old), Some(new)) = (&before.faults, &after.faults) else { return };
+    let held: BTreeMap<&str, bool> =
+        old.checks.iter().map(|check| (check.what.as_str(), check.seeds_failed == 0)).collect();
+    let lost: Vec<String> = new
+        .checks
+        .iter()
+        .filter(|check| check.seeds_failed > 0 && held.get(check.what.as_str()) != Some(&false))
+        .map(|check| format!("broken under faults now: {}", check.what))
+        .collect();
+    if !lost.is_empty() {
+        comparison.verdict = Verdict::Worse;
+    }
+    comparison.changes.extend(bounded(lost));
+}
+
+/// What was assumed otherwise: a line that moved by that has not moved by the design.
+fn assumptions(before: &Simulation, after: &Simulation, comparison: &mut Comparison) {
+    let old: BTreeMap<&str, &str> =
+        before.assumptions.iter().map(|one| (one.what.as_str(), one.value.as_str())).collect();
+    let changed = after.assumptions.iter().filter_map(|one| match old.get(one.what.as_str()) {
+        Some(was) if *was != one.value => {
+            Some(format!("another assumption: {} is {} where it was {was}", one.what, one.value))
+        }
+        _ => None,
+    });
+    comparison.doubts.extend(bounded(changed.collect()));
+}
+
+fn bounded(mut changes: Vec<String>) -> Vec<String> {
+    if let Some(more @ 1..) = changes.len().checked_sub(CHANGES_MAX) {
+        changes.truncate(CHANGES_MAX);
+        changes.push(format!("and {more} more of these"));
+    }
+    changes
+}
+
+/// By how much one number differs from another, percent of the first.
+fn moved(old: f64, new: f64) -> f64 {
+    let (old, new) = (finite(old), finite(new));
+    match (new - old).abs() {
+        0.0 => 0.0,
+        difference if old == 0.0 => difference.signum() * 100.0,
+        difference => difference / old.abs() * 100.0,
+    }
+}

@@ -1,0 +1,408 @@
+//! The answer in sentences: the same in a terminal, on the page, in JUnit and in a comparison.
+
+use super::numbers::{count, counted, factor, finite, moment, percent, plain, rate, seconds, with_unit};
+use crate::result::{
+    Basis, Broken, Ended, FaultsResult, Hit, Holder, LimitRef, LimitResult, LineVerdict, LoadLineResult,
+    PromiseResult, Raising, Recovery, RunResult, Scope, Sensitivity, Simulation, Starvation, Wall, WallSide,
+};
+
+/// Names in a list; more are counted.
+const NAMES_MAX: usize = 3;
+
+/// How good the news is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Wall,
+    Unknown,
+}
+
+/// The answer: one sentence, and what stands behind it.
+pub(super) struct Answer {
+    pub(super) tone: Tone,
+    pub(super) headline: String,
+    /// A label of one or two words, and a sentence.
+    pub(super) facts: Vec<(&'static str, String)>,
+}
+
+/// The answer to what was asked.
+pub(super) fn answer(simulation: &Simulation) -> Answer {
+    let mut answer = match (&simulation.load_line, &simulation.run, &simulation.faults) {
+        (Some(line), run, _) => of_line(line, run.as_ref()),
+        (None, Some(run), None) => of_run(run),
+        (None, Some(run), Some(faults)) if run.broken().next().is_some() => {
+            let mut answer = of_run(run);
+            answer.facts.push(("under faults", of_faults(faults).headline));
+            return answer;
+        }
+        (None, _, Some(faults)) => return of_faults(faults),
+        (None, None, None) => {
+            Answer { tone: Tone::Unknown, headline: "Nothing was simulated.".into(), facts: Vec::new() }
+        }
+    };
+    if let Some(faults) = &simulation.faults {
+        let under = of_faults(faults);
+        if under.tone == Tone::Wall {
+            answer.tone = Tone::Wall;
+        }
+        answer.facts.push(("under faults", under.headline));
+    }
+    if let Some(run) = &simulation.run
+        && let Some(violation) = run.violations.first()
+    {
+        let found = format!(
+            "invariant {} did not hold: {}. This is an error in Flyball; please report it with the seed {}",
+            violation.invariant, violation.detail, run.about.seed
+        );
+        answer.facts.insert(0, ("error", found));
+    }
+    answer
+}
+
+fn of_line(line: &LoadLineResult, run: Option<&RunResult>) -> Answer {
+    let name = application(run);
+    let at = |load: f64| format!("{} ({})", factor(load), rate(load * finite(line.base_per_s)));
+    let mut tone = Tone::Wall;
+    let headline = match line.verdict {
+        LineVerdict::Found { holds_at, breaks_at, .. } if holds_at < 1.0 => {
+            format!("{name} does not hold its traffic: it breaks at {} of it.", at(breaks_at))
+        }
+        LineVerdict::Found { breaks_at, .. } => {
+            format!("{name} breaks at {} its traffic: {}.", factor(breaks_at), events(line, breaks_at))
+        }
+        LineVerdict::NeverBreaks { tried_up_to } => {
+            tone = Tone::Good;
+            format!("{name} holds as far as was tried: up to {}.", at(tried_up_to))
+        }
+        LineVerdict::BreaksAtZero { tried_down_to } => {
+            format!("{name} breaks at any load: at {} too.", at(tried_down_to))
+        }
+        LineVerdict::Between { holds_at, breaks_at } => {
+            tone = Tone::Unknown;
+            match (holds_at > 0.0, breaks_at > 0.0) {
+                (true, true) => {
+                    format!("Broken off: {name} holds at {} and breaks at {}.", at(holds_at), at(breaks_at))
+                }
+                (true, false) => format!("Broken off: {name} holds at {} so far.", at(holds_at)),
+                _ => format!("Broken off: {name} breaks at {}; lower loads were not tried.", at(breaks_at)),
+            }
+        }
+        LineVerdict::Undecided => {
+            tone = Tone::Unknown;
+            format!("Broken off before anything was known of the load line of {name}.")
+        }
+    };
+    let mut facts = Vec::new();
+    if let Some(wall) = &line.wall {
+        wall_facts(wall, run.map_or(0, |run| run.about.tenants), &mut facts);
+    }
+    if let Some(held) = held(line) {
+        facts.push(("holds", held));
+    }
+    if let Some(back) = recovery(line.recovery) {
+        facts.push(("recovers", back));
+    }
+    if let Some(raising) = &line.raising {
+        facts.push(("change", raising_words(raising)));
+        if let Some(next) = &raising.next {
+            facts.push(("next wall", next_words(next)));
+        }
+    } else if let (Some(wall), LineVerdict::Found { .. }) = (&line.wall, line.verdict)
+        && let Some(limit) = &wall.because
+    {
+        facts.push(("change", format!("{} can't be raised, or that was not tried", limit_words(limit))));
+    }
+    Answer { tone, headline, facts }
+}
+
+fn events(line: &LoadLineResult, load: f64) -> String {
+    format!("{} come in", rate(load * finite(line.base_per_s)))
+}
+
+/// To where it holds, and how sure that is.
+fn held(line: &LoadLineResult) -> Option<String> {
+    let LineVerdict::Found { holds_at, seeds_low, seeds_high, .. } = line.verdict else { return None };
+    let seeds = line.seeds.len() as u64;
+    let mut said = format!("up to {} ({})", factor(holds_at), rate(holds_at * finite(line.base_per_s)));
+    if seeds > 1 && factor(seeds_low) != factor(seeds_high) {
+        said.push_str(&format!(
+            "; each of {} taken alone: {} to {}",
+            counted(seeds, "seed"),
+            factor(seeds_low),
+            factor(seeds_high)
+        ));
+    } else if seeds > 1 {
+        said.push_str(&format!(", with each of {}", counted(seeds, "seed")));
+    }
+    Some(said)
+}
+
+fn of_run(run: &RunResult) -> Answer {
+    let about = &run.about;
+    let load = format!("{} ({})", factor(about.load_factor), rate(arrivals_per_s(run)));
+    let promises = run.promises.len() as u64;
+    let broken: Vec<&PromiseResult> = run.broken().collect();
+    let name = application(Some(run));
+    let mut facts = Vec::new();
+    let ended = ended(about.ended, about.simulated_s);
+    if let Some(ended) = &ended {
+        facts.push(("broken off", ended.clone()));
+    }
+    let Some(first) = broken.first() else {
+        let (tone, headline) = match (promises, &ended) {
+            (0, _) => (Tone::Unknown, format!("{name} was simulated at {load}; nothing was promised.")),
+            (_, Some(_)) => (Tone::Unknown, format!("{name} at {load}: no promise broke so far.")),
+            (_, None) => {
+                let all =
+                    if promises == 1 { "its promise".into() } else { format!("all {promises} promises") };
+                (Tone::Good, format!("{name} keeps {all} at {load}."))
+            }
+        };
+        if let Some(nearest) = run.limits.first() {
+            facts.push(("nearest", nearest_words(nearest)));
+        }
+        return Answer { tone, headline, facts };
+    };
+    let headline = match broken.len() as u64 {
+        1 if promises == 1 => format!("{name} breaks its promise at {load}."),
+        number => format!("{name} breaks {} of {} at {load}.", count(number), counted(promises, "promise")),
+    };
+    broken_facts(first, about.tenants, &mut facts);
+    if let Some(starved) = run.tenants.starved.first() {
+        facts.push(("starves", starvation(starved)));
+    }
+    Answer { tone: Tone::Wall, headline, facts }
+}
+
+/// Why the figures are of less than was asked for.
+pub(super) fn ended(ended: Ended, simulated_s: f64) -> Option<String> {
+    let why = match ended {
+        Ended::Complete => return None,
+        Ended::Interrupted => "it was interrupted",
+        Ended::EventsMax => "it reached the bound on simulated events",
+        Ended::WaitingMax => "more was waiting than the simulation keeps in memory",
+    };
+    Some(format!("{why}: all figures are of the first {}", seconds(simulated_s)))
+}
+
+fn of_faults(faults: &FaultsResult) -> Answer {
+    let seeds = counted(faults.seeds_run, "seed");
+    if let Some(first) = faults.failures.first() {
+        let headline =
+            format!("Under faults, {} of {seeds} break what must hold.", count(faults.seeds_failed));
+        let steps = counted(first.schedule.len() as u64, "fault");
+        let facts = vec![
+            ("what", format!("{}: {}", first.broken, first.detail)),
+            ("when", format!("seed {}, {} in, after {steps}", first.seed, moment(first.at_s))),
+            ("again", first.again.clone()),
+        ];
+        return Answer { tone: Tone::Wall, headline, facts };
+    }
+    if faults.seeds_run < faults.seeds_asked || faults.seeds_run == 0 {
+        let headline = format!(
+            "Under faults, nothing broke so far: {} of {} ran.",
+            count(faults.seeds_run),
+            counted(faults.seeds_asked, "seed")
+        );
+        return Answer { tone: Tone::Unknown, headline, facts: Vec::new() };
+    }
+    let injected: u64 = faults.injected.values().sum();
+    let headline = format!("Under faults, nothing broke: {seeds}, {}.", counted(injected, "fault"));
+    Answer { tone: Tone::Good, headline, facts: Vec::new() }
+}
+
+/// What breaks, because of what, and whom it hits.
+fn wall_facts(wall: &Wall, tenants: u64, facts: &mut Vec<(&'static str, String)>) {
+    facts.push(("breaks", broken_words(&wall.promise, &wall.unit, wall.value, wall.max, wall.at_s)));
+    facts.push(("because", because(wall.because.as_ref(), wall.held_by.as_ref())));
+    if let Some(hits) = hits(&wall.hits, &wall.unit, wall.tenants_hit, tenants) {
+        facts.push(("hits", hits));
+    }
+    if let Some(starved) = &wall.starvation {
+        facts.push(("starves", starvation(starved)));
+    }
+}
+
+fn broken_facts(promise: &PromiseResult, tenants: u64, facts: &mut Vec<(&'static str, String)>) {
+    let Some(broken) = &promise.broken else { return };
+    let words = broken_words(&promise.promise, &promise.unit, promise.value, promise.max, broken.at_s);
+    facts.push(("breaks", words));
+    facts.push(("because", because(broken.because.as_ref(), broken.held_by.as_ref())));
+    if let Some(hits) = hits(&broken.hits, &promise.unit, broken.tenants_hit, tenants) {
+        facts.push(("hits", hits));
+    }
+}
+
+/// What was promised, and what it was.
+fn broken_words(promise: &str, unit: &str, value: f64, max: f64, at_s: f64) -> String {
+    let most = if max == 0.0 { "none" } else { &format!("at most {}", with_unit(max, unit)) };
+    format!("{promise}: {} where {most} is promised; first {} in", with_unit(value, unit), moment(at_s))
+}
+
+/// The same in a few words, for a table or a test's failure.
+pub(super) fn failure(promise: &PromiseResult, broken: &Broken) -> String {
+    let words = broken_words(&promise.promise, &promise.unit, promise.value, promise.max, broken.at_s);
+    format!("{words}; {}", because(broken.because.as_ref(), broken.held_by.as_ref()))
+}
+
+/// Which limit, and who holds it.
+pub(super) fn because(limit: Option<&LimitRef>, held_by: Option<&Holder>) -> String {
+    let Some(limit) = limit else {
+        return "no limit was met: functions or what they depend on fail by themselves".into();
+    };
+    let mut said = format!("{} is used up: {}", limit_words(limit), with_unit(limit.value, &limit.unit));
+    if let Some(holder) = held_by {
+        let share = percent(holder.share_percent);
+        said.push_str(&format!(", {share} of it by {}", scoped(holder.scope, &holder.name)));
+    }
+    said
+}
+
+/// A limit in words: `the platform's concurrency`, `concurrency of scan`, `connections of db`.
+pub(super) fn limit_words(limit: &LimitRef) -> String {
+    match (limit.scope, limit.of.as_str()) {
+        (Scope::Platform, "") => format!("the platform's {}", limit.name),
+        (Scope::Store, "") => format!("the store's {}", limit.name),
+        (_, "") => limit.name.clone(),
+        (scope, of) => format!("{} of {}", limit.name, scoped(scope, of)),
+    }
+}
+
+/// A name, with what it is where that is not plain from the design.
+fn scoped(scope: Scope, name: &str) -> String {
+    if scope == Scope::Tenant { format!("tenant {name}") } else { name.to_string() }
+}
+
+fn hits(hits: &[Hit], unit: &str, tenants_hit: u64, tenants: u64) -> Option<String> {
+    let worst: Vec<String> = hits
+        .iter()
+        .take(NAMES_MAX)
+        .map(|hit| format!("{} ({})", scoped(hit.scope, &hit.name), with_unit(hit.value, unit)))
+        .collect();
+    let some = (tenants > 1 && tenants_hit > 0).then(|| {
+        let all = counted(tenants, "tenant");
+        if tenants_hit == tenants { format!("all {all}") } else { format!("{} of {all}", count(tenants_hit)) }
+    });
+    match (some, worst.is_empty()) {
+        (None, true) => None,
+        (None, false) => Some(worst.join(", ")),
+        (Some(some), true) => Some(some),
+        (Some(some), false) => Some(format!("{some}; worst: {}", worst.join(", "))),
+    }
+}
+
+/// Who starves whom.
+pub(super) fn starvation(starved: &Starvation) -> String {
+    let whom: Vec<String> =
+        starved.whom.iter().take(NAMES_MAX).map(|name| scoped(starved.whom_scope, name)).collect();
+    let more = starved.whom_count.saturating_sub(whom.len() as u64);
+    let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
+    format!(
+        "{} takes {} of {}; {}{more} wait for it ({} at p99)",
+        scoped(starved.by_scope, &starved.by),
+        percent(starved.share_percent),
+        limit_words(&starved.limit),
+        whom.join(", "),
+        super::numbers::millis(starved.dwell_p99_ms),
+    )
+}
+
+/// Whether it comes back, and where.
+pub(super) fn recovery(recovery: Recovery) -> Option<String> {
+    match recovery {
+        Recovery::Untried => None,
+        Recovery::At { load_factor, after_s } => {
+            Some(format!("once the load is back at {}, after {}", factor(load_factor), seconds(after_s)))
+        }
+        Recovery::NotAbove { load_factor, waited_s } => Some(format!(
+            "not while the load stays above {}: it was watched for {}",
+            factor(load_factor),
+            seconds(waited_s)
+        )),
+    }
+}
+
+/// What raising the limit brings.
+pub(super) fn raising_words(raising: &Raising) -> String {
+    let by = if raising.by.is_empty() { String::new() } else { format!(" ({})", raising.by) };
+    let then = if raising.never_breaks { "it holds as far as was tried, up to" } else { "it holds up to" };
+    format!(
+        "raise {}{by} from {} to {}: {then} {} ({})",
+        limit_words(&raising.limit),
+        plain(raising.limit.value),
+        with_unit(raising.to, &raising.limit.unit),
+        factor(raising.holds_at),
+        rate(raising.holds_at_per_s),
+    )
+}
+
+/// What breaks next.
+fn next_words(next: &Wall) -> String {
+    let at = format!("at {} ({})", factor(next.load_factor), rate(next.per_s));
+    match &next.because {
+        Some(limit) => format!("{at}: {} ({})", limit_words(limit), with_unit(limit.value, &limit.unit)),
+        None => format!("{at}: {}", next.promise),
+    }
+}
+
+/// What the line becomes with another value of an assumption.
+pub(super) fn sensitivity(one: &Sensitivity) -> String {
+    let side = |side: &WallSide| {
+        let because = if side.because.is_empty() { String::new() } else { format!(", {}", side.because) };
+        format!("{} if it is {}{because}", factor(side.holds_at), side.value)
+    };
+    format!("{} ({}): {}; {}", one.what, one.value, side(&one.less), side(&one.more))
+}
+
+/// The nearest limit of a run in which nothing broke.
+fn nearest_words(limit: &LimitResult) -> String {
+    format!(
+        "{}: {} of {} at the peak, {} left",
+        limit_words(&limit.limit),
+        plain(limit.peak),
+        with_unit(limit.limit.value, &limit.limit.unit),
+        percent(limit.headroom_percent)
+    )
+}
+
+/// How well a number is known, in a word.
+pub(super) const fn basis(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Stated => "stated",
+        Basis::Exact => "exact",
+        Basis::Calibrated => "calibrated",
+        Basis::Sourced => "sourced",
+        Basis::Unverified => "unverified",
+        Basis::Assumed => "assumed",
+    }
+}
+
+/// What kind of truth the figures are.
+pub(super) fn fidelity(simulation: &Simulation) -> &'static str {
+    let platform = simulation
+        .run
+        .as_ref()
+        .or_else(|| simulation.load_line.as_ref().and_then(|line| line.beyond.as_deref()))
+        .map_or("", |run| run.about.platform.as_str());
+    if platform == "aws" {
+        "AWS is a model with sources: its limits and schedules are published values with their dates, and what \
+         could not be verified is marked. Durations, errors and dependencies are those of the traffic file, or \
+         assumed. Nothing here was measured on AWS."
+    } else {
+        "Limits are exact: the engine that was simulated is the one that serves. Capacity is calibrated: what a \
+         run, a start and a commit take is stated, measured on a machine, or assumed."
+    }
+}
+
+/// The application's name, as a subject.
+pub(super) fn application(run: Option<&RunResult>) -> String {
+    run.map(|run| run.about.application.as_str())
+        .filter(|name| !name.is_empty())
+        .unwrap_or("The application")
+        .to_string()
+}
+
+/// What comes in at the peak of the stated traffic, over all sources.
+pub(super) fn arrivals_per_s(run: &RunResult) -> f64 {
+    run.sources.iter().map(|source| finite(source.arrivals_peak_per_s)).sum()
+}

@@ -1,0 +1,246 @@
+//! The load line as a picture: loads as bars, the curve, and what moves the line.
+
+use std::fmt::Write as _;
+
+use super::{
+    super::{
+        markup::{cut, escaped},
+        numbers::{factor, finite, percent, plain, rate},
+    },
+    axis::{Axis, Of},
+    plot::{Line, Mark, Plot, px},
+    table::{Cell, Row, table},
+};
+use crate::result::{CurvePoint, LineVerdict, LoadLineResult, Recovery, Sensitivity};
+
+/// Loads past so many times the line are left out of the curve: there nothing new is to be seen.
+const CURVE_TIMES_MAX: f64 = 2.5;
+
+/// A load with a name.
+struct Bar {
+    label: &'static str,
+    note: String,
+    load: f64,
+    class: &'static str,
+}
+
+/// Loads that matter, one below the other, by one scale.
+pub(super) fn loads(line: &LoadLineResult) -> String {
+    let bar = |label, load, class| Bar { label, note: rate(load * finite(line.base_per_s)), load, class };
+    let mut bars = vec![bar("Your traffic", 1.0, "yours")];
+    match line.verdict {
+        LineVerdict::Found { holds_at, breaks_at, .. } => {
+            bars.push(bar("Holds up to", holds_at, "holds"));
+            bars.push(bar("Breaks at", breaks_at, "breaks"));
+        }
+        LineVerdict::NeverBreaks { tried_up_to } => {
+            bars.push(bar("Holds, tried up to", tried_up_to, "holds"))
+        }
+        LineVerdict::BreaksAtZero { tried_down_to } => bars.push(bar("Breaks at", tried_down_to, "breaks")),
+        LineVerdict::Between { holds_at, breaks_at } => {
+            if holds_at > 0.0 {
+                bars.push(bar("Holds at least at", holds_at, "holds"));
+            }
+            if breaks_at > 0.0 {
+                bars.push(bar("Breaks at least at", breaks_at, "breaks"));
+            }
+        }
+        LineVerdict::Undecided => return String::new(),
+    }
+    match line.recovery {
+        Recovery::At { load_factor, .. } => bars.push(bar("Recovers at", load_factor, "back")),
+        Recovery::NotAbove { load_factor, .. } => bars.push(bar("No recovery above", load_factor, "back")),
+        Recovery::Untried => {}
+    }
+    if let Some(raising) = &line.raising {
+        bars.push(bar("With the limit raised", raising.holds_at, "raised"));
+    }
+    let greatest = bars.iter().map(|bar| finite(bar.load)).fold(0.0, f64::max).max(1e-9);
+    let mut out = String::from("<dl class=\"loads\">");
+    for bar in &bars {
+        let _ = write!(
+            out,
+            "<div class=\"{}\"><dt>{}</dt><dd><span class=\"track\"><span class=\"fill\" style=\"width:{}%\"></span>\
+             <span class=\"one\" style=\"left:{}%\"></span></span><b>{}</b> <small>{}</small></dd></div>",
+            bar.class,
+            bar.label,
+            px((finite(bar.load) / greatest * 100.0).max(0.4)),
+            px(100.0 / greatest.max(1.0)),
+            factor(bar.load),
+            escaped(&bar.note)
+        );
+    }
+    out.push_str("</dl>");
+    out
+}
+
+/// What was tried: goodput and p99 by load, and the same as a table.
+pub(super) fn curve(line: &LoadLineResult) -> String {
+    if line.curve.len() < 2 {
+        return String::new();
+    }
+    let (holds_at, breaks_at) = match line.verdict {
+        LineVerdict::Found { holds_at, breaks_at, .. } | LineVerdict::Between { holds_at, breaks_at } => {
+            (holds_at, breaks_at)
+        }
+        _ => (0.0, 0.0),
+    };
+    let widest = if breaks_at > 0.0 { (breaks_at * CURVE_TIMES_MAX).max(1.2) } else { f64::INFINITY };
+    let points: Vec<&CurvePoint> = line.curve.iter().filter(|point| point.load_factor <= widest).collect();
+    let mut marks = Vec::new();
+    if breaks_at > 0.0 {
+        marks.push(Mark { label: "load line".into(), x: f64::midpoint(holds_at, breaks_at), class: "wall" });
+    }
+    if let Recovery::At { load_factor, .. } = line.recovery {
+        marks.push(Mark { label: "recovers".into(), x: load_factor, class: "back" });
+    }
+    let series = |of: fn(&CurvePoint) -> f64, back: bool| {
+        let mut points: Vec<(f64, f64)> = points
+            .iter()
+            .filter(|point| point.on_way_back == back)
+            .map(|point| (finite(point.load_factor), finite(of(point))))
+            .collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        points
+    };
+    let make = |label: &str, look, points, dots| Line { label: label.into(), points, look, dots };
+    let x = Axis::linear(Of::Load, points.iter().map(|point| point.load_factor).fold(0.0, f64::max));
+    let mut through = vec![
+        make("come in", 0, series(|point| point.arrivals_per_s, false), false),
+        make("end well", 1, series(|point| point.goodput_per_s, false), true),
+    ];
+    let mut slow = vec![make("99 of 100", 0, series(|point| point.p99_ms, false), true)];
+    if points.iter().any(|point| point.on_way_back) {
+        through.push(make("on way back", 2, series(|point| point.goodput_per_s, true), true));
+        slow.push(make("on way back", 2, series(|point| point.p99_ms, true), true));
+    }
+    let most = through.iter().flat_map(|line| &line.points).map(|(_, y)| *y).fold(0.0, f64::max);
+    let y = Axis::linear(Of::PerSecond, most);
+    let y_slow = Axis::decades(Of::Millis, slow.iter().flat_map(|line| &line.points).map(|(_, y)| *y));
+    let figure = |title: &str, about: &str, y, lines, marks| {
+        let plot = Plot {
+            about: format!("{title}. {about}"),
+            x,
+            y,
+            lines,
+            rules: Vec::new(),
+            marks,
+            x_head: "load",
+        };
+        format!(
+            "<figure><figcaption><h3>{title}</h3><p>{about}</p></figcaption><div class=\"panel\">{}</div></figure>",
+            plot.drawn()
+        )
+    };
+    let marks_again = marks.iter().map(|mark| Mark { label: mark.label.clone(), ..*mark }).collect();
+    let first = figure(
+        "Goodput by load",
+        "Events per second that come in and that end well. Past the line they part.",
+        y,
+        through,
+        marks,
+    );
+    let second = figure(
+        "Time by load",
+        "99 of 100 good answers (or runs, where nobody waits) take less. Each step upwards is ten times as long.",
+        y_slow,
+        slow,
+        marks_again,
+    );
+    format!("<div class=\"grid\">{first}{second}</div>{}", tried(line))
+}
+
+/// Each load that was tried.
+fn tried(line: &LoadLineResult) -> String {
+    let rows: Vec<Row> = line
+        .curve
+        .iter()
+        .map(|point| {
+            let back = if point.on_way_back { " (on the way back)" } else { "" };
+            let verdict = match (point.holds, point.broken.is_empty()) {
+                (true, _) => format!("holds{back}"),
+                (false, true) => format!("breaks{back}"),
+                (false, false) => format!("breaks{back}: {}", point.broken.join("; ")),
+            };
+            let number = |words: String, value: f64| Cell::Number(words, value);
+            let lost = point.dead_letters + point.dropped;
+            Row(
+                if point.holds { "" } else { "broken" },
+                vec![
+                    number(factor(point.load_factor), point.load_factor),
+                    number(rate(point.arrivals_per_s), point.arrivals_per_s),
+                    number(rate(point.goodput_per_s), point.goodput_per_s),
+                    number(super::super::numbers::millis(point.p99_ms), point.p99_ms),
+                    number(percent(point.errors_percent), point.errors_percent),
+                    number(percent(point.throttled_percent), point.throttled_percent),
+                    number(plain(lost), lost),
+                    number(plain(point.backlog_end), point.backlog_end),
+                    Cell::Words(verdict),
+                ],
+            )
+        })
+        .collect();
+    let heads = [
+        "load",
+        "come in",
+        "end well",
+        "p99",
+        "errors",
+        "throttled",
+        "dead or lost",
+        "waiting at end",
+        "verdict",
+    ];
+    format!(
+        "<details class=\"more\"><summary>Every load that was tried</summary>{}</details>",
+        table("Loads tried", &heads, &rows)
+    )
+}
+
+/// How far each assumption moves the line.
+pub(super) fn sensitive(line: &LoadLineResult) -> String {
+    if line.sensitive.is_empty() {
+        return String::new();
+    }
+    let now = match line.verdict {
+        LineVerdict::Found { holds_at, .. } | LineVerdict::Between { holds_at, .. } => holds_at,
+        _ => 0.0,
+    };
+    let greatest = line
+        .sensitive
+        .iter()
+        .flat_map(|one| [one.less.holds_at, one.more.holds_at])
+        .map(finite)
+        .fold(finite(now), f64::max)
+        .max(1e-9);
+    let mut out = String::from("<div class=\"sensitive\">");
+    for one in &line.sensitive {
+        out.push_str(&swing(one, now, greatest));
+    }
+    out.push_str("</div>");
+    out
+}
+
+fn swing(one: &Sensitivity, now: f64, greatest: f64) -> String {
+    let place = |load: f64| (finite(load) / greatest * 100.0).clamp(0.0, 100.0);
+    let (less, more) = (place(one.less.holds_at), place(one.more.holds_at));
+    let (from, to) = (less.min(more), less.max(more));
+    let key = if one.key.is_empty() { String::new() } else { format!(" <code>{}</code>", cut(&one.key, 80)) };
+    let side = |word: &str, side: &crate::result::WallSide| {
+        let because =
+            if side.because.is_empty() { String::new() } else { format!(", {}", cut(&side.because, 80)) };
+        format!("{word} ({}): <b>{}</b>{because}", cut(&side.value, 40), factor(side.holds_at))
+    };
+    format!(
+        "<div><p class=\"what\">{}: {}{key}</p><span class=\"track\"><span class=\"swing\" \
+         style=\"left:{}%;width:{}%\"></span><span class=\"now\" style=\"left:{}%\"></span></span>\
+         <p class=\"sides\">{}; {}</p></div>",
+        cut(&one.what, 120),
+        cut(&one.value, 60),
+        px(from),
+        px((to - from).max(0.5)),
+        px(place(now)),
+        side("30 % less", &one.less),
+        side("30 % more", &one.more)
+    )
+}

@@ -1,0 +1,319 @@
+//! Figures over time: at the stated traffic and, beside it, just past the load line, by the same scale.
+
+use std::fmt::Write as _;
+
+use super::{
+    super::{
+        markup::escaped,
+        numbers::{factor, finite},
+    },
+    axis::{Axis, Of},
+    plot::{Line, Mark, Plot, Rule},
+};
+use crate::result::{RunResult, Series};
+
+/// Lines of one plot at most, so that each can be told from the others.
+const LINES_MAX: usize = 4;
+
+/// A figure: what it shows of a run.
+struct Topic {
+    title: &'static str,
+    about: &'static str,
+    of: Of,
+    /// By decades: what is usual and what is terrible are far apart.
+    decades: bool,
+    lines: fn(&RunResult) -> Vec<(String, Series)>,
+    rules: fn(&RunResult) -> Vec<Rule>,
+    /// Said instead, where all is zero.
+    nothing: &'static str,
+}
+
+const TOPICS: &[Topic] = &[
+    Topic {
+        title: "Arrivals and goodput",
+        about: "Events per second that come in, what callers make of them by trying again, and those that end well.",
+        of: Of::PerSecond,
+        decades: false,
+        lines: traffic,
+        rules: |_| Vec::new(),
+        nothing: "nothing came in",
+    },
+    Topic {
+        title: "Concurrency against its limits",
+        about: "The most that ran at once. A dashed line is a limit.",
+        of: Of::Count,
+        decades: false,
+        lines: concurrency,
+        rules: caps,
+        nothing: "nothing ran",
+    },
+    Topic {
+        title: "Answers",
+        about: "How long good answers took: 99 of 100 took less. Each step upwards is ten times as long.",
+        of: Of::Millis,
+        decades: true,
+        lines: answers,
+        rules: |_| Vec::new(),
+        nothing: "nobody waited for an answer",
+    },
+    Topic {
+        title: "Dwell",
+        about: "Time waiting before a run: half, 95 and 99 of 100 wait less. Each step upwards is ten times as long.",
+        of: Of::Millis,
+        decades: true,
+        lines: dwell,
+        rules: |_| Vec::new(),
+        nothing: "nothing waited before a run",
+    },
+    Topic {
+        title: "Dwell by tenant",
+        about: "99 of 100 events of a quiet, a middling and the loudest tenant wait less.",
+        of: Of::Millis,
+        decades: true,
+        lines: |run| {
+            run.tenants.groups.iter().map(|one| (one.group.clone(), one.dwell_p99_ms.clone())).collect()
+        },
+        rules: |_| Vec::new(),
+        nothing: "no tenant waited",
+    },
+    Topic {
+        title: "Throttles",
+        about: "Invocations per second that a limit refused.",
+        of: Of::PerSecond,
+        decades: false,
+        lines: throttles,
+        rules: |_| Vec::new(),
+        nothing: "nothing was throttled",
+    },
+    Topic {
+        title: "Backlog",
+        about: "Messages that wait or are in flight.",
+        of: Of::Count,
+        decades: false,
+        lines: |run| {
+            let nodes = run.nodes.iter().map(|one| (one.name.clone(), one.times.backlog.clone()));
+            greatest(nodes.collect())
+        },
+        rules: |_| Vec::new(),
+        nothing: "nothing waited in a queue",
+    },
+    Topic {
+        title: "Connections",
+        about: "Connections to what functions depend on, idle ones too. A dashed line is the limit.",
+        of: Of::Count,
+        decades: false,
+        lines: |run| {
+            let all = run.dependencies.iter().map(|one| (one.name.clone(), one.times.connections.clone()));
+            greatest(all.collect())
+        },
+        rules: connections,
+        nothing: "no connection was open",
+    },
+    Topic {
+        title: "Calls to dependencies",
+        about: "How long calls took, waiting included: 99 of 100 took less.",
+        of: Of::Millis,
+        decades: true,
+        lines: |run| {
+            let all = run.dependencies.iter().map(|one| (one.name.clone(), one.times.latency_p99_ms.clone()));
+            greatest(all.collect())
+        },
+        rules: |_| Vec::new(),
+        nothing: "nothing was called",
+    },
+    Topic {
+        title: "Cold starts",
+        about: "New environments per second.",
+        of: Of::PerSecond,
+        decades: false,
+        lines: |run| vec![("cold starts".into(), run.platform.times.cold_starts_per_s.clone())],
+        rules: |_| Vec::new(),
+        nothing: "no environment was new",
+    },
+    Topic {
+        title: "Cost",
+        about: "US dollars an hour, at list prices.",
+        of: Of::Usd,
+        decades: false,
+        lines: |run| vec![("per hour".into(), run.platform.times.cost_usd_per_h.clone())],
+        rules: |_| Vec::new(),
+        nothing: "nothing has a price",
+    },
+];
+
+/// All figures of one run, or of two side by side.
+pub(super) fn figures(runs: &[(&str, &RunResult)]) -> String {
+    let mut out = String::new();
+    let mut nothing = Vec::new();
+    for topic in TOPICS {
+        match figure(topic, runs) {
+            Some(figure) => out.push_str(&figure),
+            None => nothing.push(topic.nothing),
+        }
+    }
+    if runs.len() == 1 && !out.is_empty() {
+        out = format!("<div class=\"grid\">{out}</div>");
+    }
+    if !nothing.is_empty() {
+        let _ = write!(
+            out,
+            "<p class=\"aside\">Not drawn, because there is nothing to see: {}.</p>",
+            nothing.join("; ")
+        );
+    }
+    out
+}
+
+fn figure(topic: &Topic, runs: &[(&str, &RunResult)]) -> Option<String> {
+    let all: Vec<Vec<(String, Series)>> = runs.iter().map(|(_, run)| (topic.lines)(run)).collect();
+    let values = || all.iter().flatten().flat_map(|(_, series)| series.iter().copied()).map(finite);
+    let greatest = values().fold(0.0_f64, f64::max);
+    if greatest <= 0.0 {
+        return None;
+    }
+    let rules: Vec<Vec<Rule>> = runs.iter().map(|(_, run)| (topic.rules)(run)).collect();
+    // A limit far above would press the lines to the ground: the table of limits has it.
+    let limit =
+        rules.iter().flatten().map(|rule| rule.y).filter(|y| *y <= greatest * 3.0).fold(0.0, f64::max);
+    let y = if topic.decades {
+        Axis::decades(topic.of, values())
+    } else {
+        Axis::linear(topic.of, greatest.max(limit))
+    };
+    let mut out =
+        format!("<figure><figcaption><h3>{}</h3><p>{}</p></figcaption>", topic.title, escaped(topic.about));
+    if runs.len() > 1 {
+        out.push_str("<div class=\"grid\">");
+    }
+    for (((title, run), lines), rules) in runs.iter().zip(all).zip(rules) {
+        let plot = Plot {
+            about: format!("{}, {title}. {}", topic.title, topic.about),
+            x: Axis::until(Of::Time, run.about.simulated_s),
+            y,
+            lines: lines
+                .into_iter()
+                .enumerate()
+                .map(|(look, (label, series))| line(run, look, label, &series))
+                .collect(),
+            rules,
+            marks: first_broken(run),
+            x_head: "after",
+        };
+        let head = if runs.len() > 1 { format!("<h4>{}</h4>", escaped(title)) } else { String::new() };
+        let _ = write!(out, "<div class=\"panel\">{head}{}</div>", plot.drawn());
+    }
+    if runs.len() > 1 {
+        out.push_str("</div>");
+    }
+    out.push_str("</figure>");
+    Some(out)
+}
+
+fn line(run: &RunResult, look: usize, label: String, series: &[f64]) -> Line {
+    let mut points = Vec::with_capacity(series.len());
+    let mut x = run.slot_s / 2.0;
+    for value in series.iter().take(crate::result::SLOTS_MAX) {
+        points.push((finite(x), finite(*value)));
+        x += run.slot_s;
+    }
+    Line { label, points, look, dots: false }
+}
+
+/// Where the first promise broke.
+fn first_broken(run: &RunResult) -> Vec<Mark> {
+    let broken = run.broken().find_map(|promise| promise.broken.as_ref());
+    let mark = |at_s| Mark { label: "promise breaks".into(), x: at_s, class: "wall" };
+    broken.map(|broken| mark(broken.at_s)).into_iter().collect()
+}
+
+fn traffic(run: &RunResult) -> Vec<(String, Series)> {
+    let sum = |of: fn(&crate::result::SourceTimes) -> &Series| {
+        let mut sum: Series = Vec::new();
+        for source in &run.sources {
+            add(&mut sum, of(&source.times));
+        }
+        sum
+    };
+    let mut lines = vec![("come in".to_string(), sum(|times| &times.arrivals_per_s))];
+    if run.sources.iter().any(|source| source.retries > 0) {
+        lines.push(("with retries".into(), sum(|times| &times.requests_per_s)));
+    }
+    lines.push(("end well".into(), sum(|times| &times.answered_per_s)));
+    let errors = sum(|times| &times.errors_per_s);
+    if errors.iter().any(|value| *value > 0.0) {
+        lines.push(("errors".into(), errors));
+    }
+    lines
+}
+
+fn add(sum: &mut Series, more: &[f64]) {
+    if sum.len() < more.len() {
+        sum.resize(more.len(), 0.0);
+    }
+    for (sum, more) in sum.iter_mut().zip(more) {
+        *sum += finite(*more);
+    }
+}
+
+fn concurrency(run: &RunResult) -> Vec<(String, Series)> {
+    let functions = run.functions.iter().map(|one| (one.name.clone(), one.times.concurrency.clone()));
+    let mut lines = greatest(functions.collect());
+    if run.functions.len() > 1 {
+        lines.truncate(LINES_MAX - 1);
+        lines.insert(0, ("all".into(), run.platform.times.concurrency.clone()));
+    }
+    lines
+}
+
+/// The platform's limit, and caps of functions that came near to theirs.
+fn caps(run: &RunResult) -> Vec<Rule> {
+    let platform = run.platform.concurrency_max.map(|y| Rule { label: "all: limit".into(), y });
+    let near = run.functions.iter().filter_map(|function| {
+        let y = function.concurrency_max.filter(|max| function.concurrency_peak >= max * 0.8)?;
+        Some(Rule { label: format!("cap {}", function.name), y })
+    });
+    platform.into_iter().chain(near).take(LINES_MAX).collect()
+}
+
+fn answers(run: &RunResult) -> Vec<(String, Series)> {
+    let sources = run.sources.iter().filter(|source| source.synchronous);
+    greatest(sources.map(|source| (source.name.clone(), source.times.latency_p99_ms.clone())).collect())
+}
+
+fn dwell(run: &RunResult) -> Vec<(String, Series)> {
+    let times = &run.platform.times;
+    vec![
+        ("half".into(), times.dwell_p50_ms.clone()),
+        ("95 of 100".into(), times.dwell_p95_ms.clone()),
+        ("99 of 100".into(), times.dwell_p99_ms.clone()),
+    ]
+}
+
+fn throttles(run: &RunResult) -> Vec<(String, Series)> {
+    let functions = run.functions.iter().map(|one| (one.name.clone(), one.times.throttled_per_s.clone()));
+    let lines = greatest(functions.collect());
+    if lines.is_empty() { vec![("all".into(), run.platform.times.throttled_per_s.clone())] } else { lines }
+}
+
+fn connections(run: &RunResult) -> Vec<Rule> {
+    run.dependencies
+        .iter()
+        .filter_map(|one| Some(Rule { label: format!("max {}", one.name), y: one.connections_max? }))
+        .take(LINES_MAX)
+        .collect()
+}
+
+/// Those with the greatest peaks, the greatest first; what is zero throughout is left out.
+fn greatest(lines: Vec<(String, Series)>) -> Vec<(String, Series)> {
+    let peak = |series: &Series| series.iter().copied().map(finite).fold(0.0, f64::max);
+    let mut by_peak: Vec<(f64, (String, Series))> =
+        lines.into_iter().map(|line| (peak(&line.1), line)).filter(|(peak, _)| *peak > 0.0).collect();
+    by_peak.sort_by(|a, b| b.0.total_cmp(&a.0));
+    by_peak.into_iter().take(LINES_MAX).map(|(_, line)| line).collect()
+}
+
+/// What a run is called beside another.
+pub(super) fn title(run: &RunResult, past: bool) -> String {
+    let load = factor(run.about.load_factor);
+    if past { format!("At {load}, just past the line") } else { format!("At {load}, as stated") }
+}

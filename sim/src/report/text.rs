@@ -1,0 +1,478 @@
+//! For a terminal: the answer, then what stands behind it, then what it rests on.
+
+mod table;
+
+use std::collections::BTreeMap;
+
+use flyball_app::report::{Paint, Style};
+
+use super::{
+    Report,
+    against::{Comparison, Verdict, compare},
+    answer::{Tone, answer, basis, ended, fidelity, limit_words, sensitivity},
+    numbers::{count, counted, factor, millis, moment, percent, plain, rate, seconds, short, usd, with_unit},
+};
+use crate::result::{
+    Assumption, CostResult, DependencyResult, FaultsResult, LimitResult, LoadLineResult, NodeResult,
+    RunResult, Simulation,
+};
+use table::Table;
+
+/// Columns of the labels before the answer's facts.
+const LABEL_WIDTH: usize = 11;
+/// Assumptions that are shown; more are counted.
+const ASSUMPTIONS_MAX: usize = 12;
+/// Of a list that explains: shown; more are counted.
+const LINES_MAX: usize = 6;
+
+/// The report for people, wrapped to the style's width.
+pub fn text(report: &Report<'_>, style: Style) -> String {
+    let simulation = report.simulation;
+    let answer = answer(simulation);
+    let mut out = style.labelled(0, "", Paint::Heading, &answer.headline);
+    if style.colour {
+        out = style.paint(paint(answer.tone), out.trim_end()) + "\n";
+    }
+    for (label, words) in &answer.facts {
+        let label = format!("{label:>LABEL_WIDTH$}");
+        out.push_str(&style.labelled(0, &label, Paint::Aside, words));
+    }
+    out.push('\n');
+    if let Some((base, other)) = report.against {
+        out.push_str(&comparison(base, &compare(base, other, simulation), style));
+    }
+    if let Some(line) = &simulation.load_line {
+        out.push_str(&load_line(line, style));
+    }
+    if let Some(run) = &simulation.run {
+        out.push_str(&of_run(run, simulation.load_line.is_some(), style));
+    }
+    if let Some(faults) = &simulation.faults {
+        out.push_str(&of_faults(faults, style));
+    }
+    out.push_str(&assumptions(&simulation.assumptions, style));
+    out.push_str(&unmodelled(simulation, style));
+    out.push_str(&footer(simulation, style));
+    if style.ascii { out.replace('×', "x").replace('→', "->") } else { out }
+}
+
+const fn paint(tone: Tone) -> Paint {
+    match tone {
+        Tone::Good => Paint::Fix,
+        Tone::Wall => Paint::Error,
+        Tone::Unknown => Paint::Warning,
+    }
+}
+
+fn comparison(base: &str, comparison: &Comparison, style: Style) -> String {
+    let paint = match comparison.verdict {
+        Verdict::Better => Paint::Fix,
+        Verdict::Same => Paint::Heading,
+        Verdict::Worse => Paint::Error,
+    };
+    let mut out = style.labelled(0, &format!("Against {base}:"), paint, &comparison.headline);
+    for change in &comparison.changes {
+        out.push_str(&style.labelled(2, "-", Paint::Aside, change));
+    }
+    for doubt in &comparison.doubts {
+        out.push_str(&style.labelled(2, "mind:", Paint::Warning, doubt));
+    }
+    out.push('\n');
+    out
+}
+
+fn load_line(line: &LoadLineResult, style: Style) -> String {
+    let head = ["", "come in", "goodput", "p99", "errors", "throttled", "dead", ""];
+    let mut table = Table::new("Load", &head).words_last();
+    for point in &line.curve {
+        let back = if point.on_way_back { ", on the way back" } else { "" };
+        let said = match (point.holds, point.broken.first()) {
+            (true, _) => format!("holds{back}"),
+            (false, Some(first)) => format!("breaks{back}: {first}"),
+            (false, None) => format!("breaks{back}"),
+        };
+        let cells = vec![
+            factor(point.load_factor),
+            rate(point.arrivals_per_s),
+            rate(point.goodput_per_s),
+            millis(point.p99_ms),
+            percent(point.errors_percent),
+            percent(point.throttled_percent),
+            plain(point.dead_letters + point.dropped),
+            said,
+        ];
+        table.row(if point.holds { Paint::Aside } else { Paint::Warning }, cells);
+    }
+    let mut out = table.drawn(style);
+    out.push_str(&limits("Limits at the line", &line.headroom, style));
+    if !line.sensitive.is_empty() {
+        out.push_str(&style.labelled(0, "", Paint::Aside, "The line rests most on these assumptions:"));
+        for one in &line.sensitive {
+            out.push_str(&style.labelled(2, "-", Paint::Aside, &sensitivity(one)));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// One run; below a load line without what that has said.
+fn of_run(run: &RunResult, below_line: bool, style: Style) -> String {
+    let mut out = String::new();
+    if below_line {
+        let load = format!("At {}, as stated:", factor(run.about.load_factor));
+        out.push_str(&style.labelled(0, "", Paint::Heading, &load));
+        out.push('\n');
+    }
+    out.push_str(&promises(run, style));
+    if !below_line {
+        out.push_str(&limits("Limits", &run.limits, style));
+    }
+    out.push_str(&sources(run, style));
+    out.push_str(&functions(run, style));
+    out.push_str(&nodes(&run.nodes, style));
+    out.push_str(&dependencies(&run.dependencies, style));
+    out.push_str(&tenants(run, style));
+    out.push_str(&cost(&run.cost, style));
+    out
+}
+
+fn promises(run: &RunResult, style: Style) -> String {
+    let mut table = Table::new("Promises", &["", "at most", "was", ""]).words_last();
+    for promise in &run.promises {
+        let said = promise
+            .broken
+            .as_ref()
+            .map_or("holds".to_string(), |broken| format!("broken {} in", moment(broken.at_s)));
+        let cells = vec![
+            promise.promise.clone(),
+            with_unit(promise.max, &promise.unit),
+            with_unit(promise.value, &promise.unit),
+            said,
+        ];
+        table.row(if promise.holds() { Paint::Aside } else { Paint::Error }, cells);
+    }
+    table.drawn(style)
+}
+
+fn limits(title: &str, limits: &[LimitResult], style: Style) -> String {
+    let mut table = Table::new(title, &["", "limit", "peak", "left", "refused", "delayed", ""]).words_last();
+    for one in limits {
+        let limit = &one.limit;
+        let met = one.first_reached_s.map_or(String::new(), |at| format!(", met {} in", moment(at)));
+        let cells = vec![
+            limit_words(limit),
+            short(limit.value, &limit.unit),
+            short(one.peak, &limit.unit),
+            percent(one.headroom_percent),
+            count(one.refused),
+            count(one.delayed),
+            format!("{}{met}", basis(one.basis)),
+        ];
+        table.row(if one.first_reached_s.is_some() { Paint::Warning } else { Paint::Aside }, cells);
+    }
+    table.drawn(style)
+}
+
+fn sources(run: &RunResult, style: Style) -> String {
+    let head = ["", "events", "good", "failed", "retries", "p50", "p99", "runs/event"];
+    let mut table = Table::new("Traffic", &head);
+    for source in &run.sources {
+        let good = if source.synchronous { source.answered } else { source.completed };
+        let latency = if source.synchronous { source.latency } else { source.to_end };
+        let cells = vec![
+            source.name.clone(),
+            count(source.arrivals),
+            count(good),
+            count(source.failed),
+            count(source.retries),
+            millis(latency.p50_ms),
+            millis(latency.p99_ms),
+            plain(source.runs_per_event),
+        ];
+        table.row(Paint::Aside, cells);
+    }
+    table.drawn(style)
+}
+
+fn functions(run: &RunResult, style: Style) -> String {
+    let head = ["", "runs", "failed", "throttled", "cold", "at once", "waits p99", "takes p99"];
+    let mut table = Table::new("Functions", &head);
+    for function in &run.functions {
+        let at_once = match function.concurrency_max {
+            Some(max) => format!("{}/{}", plain(function.concurrency_peak), plain(max)),
+            None => plain(function.concurrency_peak),
+        };
+        let cells = vec![
+            function.name.clone(),
+            count(function.runs),
+            count(sum(&function.failed)),
+            count(sum(&function.throttled)),
+            count(function.cold_starts),
+            at_once,
+            millis(function.dwell.p99_ms),
+            millis(function.duration.p99_ms),
+        ];
+        table.row(Paint::Aside, cells);
+    }
+    let mut out = table.drawn(style);
+    for function in &run.functions {
+        let Some(leak) = &function.leak else { continue };
+        let words = format!(
+            "leaks {} MB a run: out of memory after {} ({} runs); {} ended so",
+            plain(leak.mb_per_run),
+            seconds(leak.out_of_memory_after_s),
+            plain(leak.out_of_memory_after_runs),
+            counted(leak.out_of_memory, "environment")
+        );
+        out.push_str(&style.labelled(2, &function.name, Paint::Warning, &words));
+    }
+    out
+}
+
+fn nodes(nodes: &[NodeResult], style: Style) -> String {
+    let head = ["", "in", "out", "waiting", "peak", "oldest", "dead", "lost", "receives"];
+    let mut table = Table::new("Queues", &head);
+    for node in nodes {
+        let cells = vec![
+            node.name.clone(),
+            count(node.entered),
+            count(node.left),
+            count(node.backlog_end),
+            count(node.backlog_peak),
+            seconds(node.oldest_age_peak_s),
+            count(sum(&node.dead_letters)),
+            count(sum(&node.dropped)),
+            plain(node.receives_mean),
+        ];
+        let lost = sum(&node.dead_letters) + sum(&node.dropped) > 0;
+        table.row(if lost { Paint::Warning } else { Paint::Aside }, cells);
+    }
+    let mut out = table.drawn(style);
+    for node in nodes {
+        let told: Vec<String> = [("to dead letters", &node.dead_letters), ("lost", &node.dropped)]
+            .into_iter()
+            .flat_map(|(what, by)| {
+                by.iter().map(move |(why, number)| format!("{} {what} by {why}", count(*number)))
+            })
+            .collect();
+        if !told.is_empty() {
+            out.push_str(&style.labelled(2, &format!("{}:", node.name), Paint::Warning, &told.join(", ")));
+        }
+    }
+    if out.is_empty() || out.ends_with("\n\n") { out } else { out + "\n" }
+}
+
+fn dependencies(dependencies: &[DependencyResult], style: Style) -> String {
+    let head = ["", "calls", "refused", "orphans", "connections", "busy", "at peak", "p99"];
+    let mut table = Table::new("Dependencies", &head);
+    for one in dependencies {
+        let connections = match one.connections_max {
+            Some(max) => format!("{}/{}", plain(one.connections_peak), plain(max)),
+            None => plain(one.connections_peak),
+        };
+        let cells = vec![
+            one.name.clone(),
+            count(one.calls),
+            count(sum(&one.refused)),
+            count(one.orphans),
+            connections,
+            percent(one.utilisation_percent),
+            percent(one.utilisation_peak_percent),
+            millis(one.latency.p99_ms),
+        ];
+        table.row(Paint::Aside, cells);
+    }
+    table.drawn(style)
+}
+
+fn tenants(run: &RunResult, style: Style) -> String {
+    let tenants = &run.tenants;
+    if run.about.tenants < 2 {
+        return String::new();
+    }
+    let spread: Vec<String> = [
+        ("best", &tenants.dwell_p99_best),
+        ("median", &tenants.dwell_p99_median),
+        ("worst", &tenants.dwell_p99_worst),
+    ]
+    .into_iter()
+    .filter_map(|(word, one)| {
+        let one = one.as_ref()?;
+        Some(format!("{word} {} ({})", millis(one.value), one.name))
+    })
+    .collect();
+    let words = format!(
+        "{} of {} sent something; p99 wait: {}",
+        count(tenants.active),
+        counted(run.about.tenants, "tenant"),
+        spread.join(", ")
+    );
+    let mut out = style.labelled(0, "Tenants:", Paint::Heading, &words);
+    for starved in tenants.starved.iter().take(LINES_MAX) {
+        out.push_str(&style.labelled(2, "starved:", Paint::Warning, &super::answer::starvation(starved)));
+    }
+    out.push('\n');
+    out
+}
+
+fn cost(cost: &CostResult, style: Style) -> String {
+    let mut whole = format!("{} a month", usd(cost.usd_per_month));
+    if cost.usd_per_event > 0.0 {
+        whole.push_str(&format!(", {} an event", usd(cost.usd_per_event)));
+    }
+    if cost.wasted_usd_per_month > 0.0 && cost.usd_per_month > 0.0 {
+        let share = cost.wasted_usd_per_month / cost.usd_per_month * 100.0;
+        whole.push_str(&format!("; {} of it for retries, failures and work for nobody", percent(share)));
+    }
+    if cost.services.is_empty() && cost.usd_per_month == 0.0 {
+        return String::new();
+    }
+    let mut out = style.labelled(0, "Cost:", Paint::Heading, &whole);
+    for service in cost.services.iter().take(LINES_MAX) {
+        let said = format!(
+            "{} for {} {} of {}",
+            usd(service.usd_per_month),
+            plain(service.units_per_month),
+            service.what,
+            service.service
+        );
+        out.push_str(&style.labelled(2, "-", Paint::Aside, &said));
+    }
+    let top: Vec<String> = cost
+        .tenants_top
+        .iter()
+        .take(3)
+        .map(|tenant| format!("{} {}", tenant.name, usd(tenant.usd_per_month)))
+        .collect();
+    if top.len() > 1 {
+        let said = format!(
+            "dearest tenants: {}; the one in the middle {}",
+            top.join(", "),
+            usd(cost.tenant_median_usd_per_month)
+        );
+        out.push_str(&style.labelled(2, "-", Paint::Aside, &said));
+    }
+    out.push('\n');
+    out
+}
+
+fn of_faults(faults: &FaultsResult, style: Style) -> String {
+    let injected: Vec<String> =
+        faults.injected.iter().map(|(what, number)| format!("{} {what}", count(*number))).collect();
+    let mut words = counted(faults.seeds_run, "seed");
+    if faults.regressions_run > 0 {
+        words.push_str(&format!(", {} of them known to have failed", count(faults.regressions_run)));
+    }
+    if !injected.is_empty() {
+        words.push_str(&format!("; injected: {}", injected.join(", ")));
+    }
+    let mut out = style.labelled(0, "Under faults:", Paint::Heading, &words);
+    for check in &faults.checks {
+        let (label, paint) =
+            if check.seeds_failed == 0 { ("holds:", Paint::Fix) } else { ("broken:", Paint::Error) };
+        let seeds = if check.seeds_failed == 0 {
+            String::new()
+        } else {
+            format!(", with {}", counted(check.seeds_failed, "seed"))
+        };
+        out.push_str(&style.labelled(2, label, paint, &format!("{}{seeds}", check.what)));
+    }
+    if let Some(failure) = faults.failures.first() {
+        let head = format!(
+            "seed {}: {}; the shortest schedule, {} of {} faults:",
+            failure.seed,
+            failure.broken,
+            failure.schedule.len(),
+            failure.schedule_before
+        );
+        out.push_str(&style.labelled(0, "", Paint::Heading, &head));
+        for fault in &failure.schedule {
+            let lasting =
+                if fault.for_s > 0.0 { format!(" for {}", seconds(fault.for_s)) } else { String::new() };
+            let said = format!("{} {}{lasting}", fault.what, fault.of);
+            out.push_str(&style.labelled(2, &format!("{:>8}", moment(fault.at_s)), Paint::Warning, &said));
+        }
+        if !failure.trace.is_empty() {
+            let head = format!("the event that broke it: {}", failure.event);
+            out.push_str(&style.labelled(0, "", Paint::Heading, &head));
+        }
+        for step in &failure.trace {
+            let said = format!("{}: {}", step.place, step.what);
+            out.push_str(&style.labelled(2, &format!("{:>8}", moment(step.at_s)), Paint::Aside, &said));
+        }
+        out.push_str(&style.labelled(0, "again:", Paint::Fix, &failure.again));
+    }
+    out.push('\n');
+    out
+}
+
+fn assumptions(assumptions: &[Assumption], style: Style) -> String {
+    if assumptions.is_empty() {
+        return String::new();
+    }
+    let head = format!("Assumed ({}); what you state takes its place:", assumptions.len());
+    let mut out = style.labelled(0, "", Paint::Heading, &head);
+    for one in assumptions.iter().take(ASSUMPTIONS_MAX) {
+        let key = if one.key.is_empty() { String::new() } else { format!("; state it as {}", one.key) };
+        let said = format!("{}: {} ({}){key}", one.what, one.value, one.why);
+        out.push_str(&style.labelled(2, "-", Paint::Aside, &said));
+    }
+    if let Some(more @ 1..) = assumptions.len().checked_sub(ASSUMPTIONS_MAX) {
+        let more = format!("and {more} more; --format json has all");
+        out.push_str(&style.labelled(2, "", Paint::Aside, &more));
+    }
+    out.push('\n');
+    out
+}
+
+fn unmodelled(simulation: &Simulation, style: Style) -> String {
+    if simulation.unmodelled.is_empty() {
+        return String::new();
+    }
+    let head = format!("Not modelled ({}):", simulation.unmodelled.len());
+    let mut out = style.labelled(0, "", Paint::Heading, &head);
+    for one in simulation.unmodelled.iter().take(LINES_MAX) {
+        let said = format!("{} ({}): {}", one.name, one.kind, one.what);
+        out.push_str(&style.labelled(2, "-", Paint::Aside, &said));
+    }
+    if let Some(more @ 1..) = simulation.unmodelled.len().checked_sub(LINES_MAX) {
+        let more = format!("and {more} more; --format json has all");
+        out.push_str(&style.labelled(2, "", Paint::Aside, &more));
+    }
+    out.push('\n');
+    out
+}
+
+fn footer(simulation: &Simulation, style: Style) -> String {
+    let mut out = String::new();
+    if let Some(run) = &simulation.run {
+        let about = &run.about;
+        let mut said = format!(
+            "{} as {} by the limits of {}: {} of traffic, {}, seed {}",
+            super::answer::application(Some(run)),
+            about.platform,
+            about.profile,
+            seconds(about.simulated_s),
+            counted(about.arrivals, "event"),
+            about.seed
+        );
+        if let Some(line) = &simulation.load_line {
+            said.push_str(&format!(
+                "; {} with {}",
+                counted(line.runs, "run"),
+                counted(line.seeds.len() as u64, "seed")
+            ));
+        }
+        said.push('.');
+        if let Some(ended) = ended(about.ended, about.simulated_s) {
+            said.push_str(&format!(" Broken off: {ended}."));
+        }
+        out.push_str(&style.labelled(0, "", Paint::Aside, &said));
+    }
+    out.push_str(&style.labelled(0, "", Paint::Aside, fidelity(simulation)));
+    out
+}
+
+fn sum(by: &BTreeMap<String, u64>) -> u64 {
+    by.values().fold(0, |sum, number| sum.saturating_add(*number))
+}
