@@ -11,6 +11,7 @@ use std::{
 };
 
 use flyball_app::{
+    FILE_BYTES_MAX,
     design::{Design, Platform},
     profile::Profile,
     workload::{self, Tenants, Volume, Workload, trace},
@@ -80,12 +81,13 @@ const LEAST: &str = "  [traffic.api]\n  to = \"GET /\"          # a route, queue
 
 fn read_workload(file: &Path) -> Result<Workload, Stop> {
     let name = file.display().to_string();
-    let unread = |error: std::io::Error| Stop::wrong(format!("the traffic file {name} can't be read: {error}"));
+    let unread =
+        |error: std::io::Error| Stop::wrong(format!("the traffic file {name} can't be read: {error}"));
     let bytes = std::fs::metadata(file).map_err(unread)?.len();
-    if bytes > workload::FILE_BYTES_MAX as u64 {
+    if bytes > FILE_BYTES_MAX as u64 {
         return Err(Stop::wrong(format!(
             "the traffic file {name} has {bytes} bytes; at most {} are read; state recorded traffic by `trace`",
-            workload::FILE_BYTES_MAX
+            FILE_BYTES_MAX
         )));
     }
     let text = std::fs::read_to_string(file).map_err(unread)?;
@@ -136,9 +138,9 @@ fn overrides(workload: &mut Workload, wanted: &Simulate) {
 fn plan(design: &Design, profile: &Profile, workload: &Workload, wanted: &Simulate) -> Result<Plan, Stop> {
     let made = match design.platform {
         Platform::Flyball => {
-            let file = design.files.iter().next();
-            let (name, text) = file.ok_or_else(|| Stop::wrong("nothing could be read"))?;
-            let read = flyball_app::read(name, text).map_err(|wrong| Stop::wrong(wrong.to_string()))?;
+            let file = design.files.ids().next().ok_or_else(|| Stop::wrong("nothing could be read"))?;
+            let read = flyball_app::read(design.files.name(file), design.files.text(file));
+            let read = read.map_err(|wrong| Stop::wrong(wrong.to_string()))?;
             Plan::flyball(&Arc::new(read.application), workload)
         }
         Platform::Aws => {
@@ -150,7 +152,8 @@ fn plan(design: &Design, profile: &Profile, workload: &Workload, wanted: &Simula
 }
 
 fn stop(problems: &[Problem]) -> Stop {
-    let lines: Vec<String> = problems.iter().map(|problem| format!("{}\n  {}", problem.what, problem.help)).collect();
+    let lines: Vec<String> =
+        problems.iter().map(|problem| format!("{}\n  {}", problem.what, problem.help)).collect();
     Stop::wrong(lines.join("\n"))
 }
 
@@ -172,7 +175,9 @@ fn say(simulation: &Simulation, design: &Design, wanted: &Simulate, format: Form
     match format {
         Format::Json => print_json(&report::json(simulation)),
         Format::Text => print(&report::text(&report, check::style())),
-        Format::Sarif => Err(Stop::wrong("--format sarif is of `check`; simulate has text and json, and --junit")),
+        Format::Sarif => {
+            Err(Stop::wrong("--format sarif is of `check`; simulate has text and json, and --junit"))
+        }
     }
 }
 
@@ -197,7 +202,9 @@ const STEPS: u64 = 1_000;
 impl Waiting {
     fn start() -> Waiting {
         let bar = ProgressBar::new(STEPS);
-        if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent} % of the virtual time, {eta} left") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:40} {percent} % of the virtual time, {eta} left")
+        {
             bar.set_style(style);
         }
         let stopped = Arc::new(AtomicBool::new(false));
@@ -230,7 +237,9 @@ impl Watch for Waiting {
     fn search(&mut self, runs: u64) -> bool {
         if !self.searching {
             self.searching = true;
-            if let Ok(style) = ProgressStyle::with_template("{spinner} searching for the load line, {msg}, {elapsed}") {
+            if let Ok(style) =
+                ProgressStyle::with_template("{spinner} searching for the load line, {msg}, {elapsed}")
+            {
                 self.bar.set_style(style);
             }
         }

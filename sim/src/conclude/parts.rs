@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use flyball_core::FailureKind;
 
-use super::{last, mean, most, peak, percent, rate, ratio, seconds, share};
+use super::{last, mean, most, peak, rate, ratio, seconds, share};
 use crate::{
-    plan::{Entrance, FunctionPlan, Plan, Platform},
+    plan::{
+        FunctionPlan, Plan, Platform,
+        program::{Callee, OpAct},
+    },
     result::{
         DependencyResult, DependencyTimes, FunctionResult, FunctionTimes, Leak, NodeResult, NodeTimes,
         SourceResult, SourceTimes, figure,
@@ -175,6 +178,7 @@ pub(super) fn dependencies(plan: &Plan, tally: &Tally) -> Vec<DependencyResult> 
         let keyed = counts.done + counts.failed + counts.broken_off + counts.cancelled;
         DependencyResult {
             name: name.to_string(),
+            callers: callers(plan, name),
             calls: counts.asked,
             answered: books.answered,
             refused: refused.into_iter().filter(|(_, n)| *n > 0).map(|(n, c)| (n.to_string(), c)).collect(),
@@ -205,6 +209,17 @@ pub(super) fn dependencies(plan: &Plan, tally: &Tally) -> Vec<DependencyResult> 
             },
         }
     };
-    let _ = (percent, Entrance::waits);
     plan.dependencies.iter().zip(&tally.dependencies).map(one).collect()
+}
+
+/// The functions that call a dependency, by name.
+fn callers(plan: &Plan, name: &flyball_core::Name) -> Vec<String> {
+    let called = plan.dependencies.iter().position(|(known, _)| known == name);
+    let calls = |function: &&FunctionPlan| {
+        function.program.ops().any(|op| match &op.act {
+            OpAct::Call(call) => matches!(call.to, Callee::Dependency(to) if Some(to.0 as usize) == called),
+            _ => false,
+        })
+    };
+    plan.functions.iter().filter(calls).map(|function| function.label.clone()).collect()
 }
