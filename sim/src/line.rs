@@ -1,12 +1,14 @@
 //! The load line: the load at which the first promise breaks, found by trying.
 //!
 //! A geometric sweep up or down from the stated traffic finds a load that holds and one that breaks; bisection of
-//! that bracket finds the line. Each load is tried with several seeds. Then it is asked what raising the wall's limit
+//! that bracket finds the line of the first seed. Each other seed begins there and finds its own. Then it is asked what raising the wall's limit
 //! would bring, to which load one must go back for it to recover, and which assumptions the answer rests on.
 
 mod recovery;
 mod sensitivity;
 mod wall;
+
+use std::collections::BTreeMap;
 
 use crate::{
     conclude::conclude,
@@ -55,23 +57,11 @@ pub fn load_line(plan: &Plan, search: &Search, halt: &mut Halt<'_>) -> Result<Lo
     let mut trials = Trials { plan, seeds: &search.seeds, halt, runs: 0, curve: Vec::new(), halted: false };
     let mut line = LoadLineResult { seeds: search.seeds.clone(), ..LoadLineResult::default() };
     base(plan, &mut line);
-    let Some(bracket) = bracket(1.0, WIDTH, &mut |load| trials.try_load(load))? else {
+    let Some(found) = trials.over_seeds()? else {
         line.verdict = trials.undecided();
         return Ok(trials.into_line(line));
     };
-    match bracket {
-        Bracket::Never { tried } => line.verdict = LineVerdict::NeverBreaks { tried_up_to: figure(tried) },
-        Bracket::Zero { tried } => line.verdict = LineVerdict::BreaksAtZero { tried_down_to: figure(tried) },
-        Bracket::Between { holds, breaks } => {
-            let (low, high) = trials.seeds_lines(holds, breaks);
-            line.verdict = LineVerdict::Found {
-                holds_at: figure(holds),
-                breaks_at: figure(breaks),
-                seeds_low: figure(low),
-                seeds_high: figure(high),
-            };
-        }
-    }
+    line.verdict = found;
     trials.explain(&mut line, search.thorough)?;
     Ok(trials.into_line(line))
 }
@@ -124,15 +114,16 @@ struct Trials<'a, 'h> {
     halted: bool,
 }
 
-/// One load, over all seeds.
+/// One load, with the seeds that it was tried with.
 struct Tried {
     load: f64,
-    runs: Vec<RunResult>,
+    /// By seed.
+    runs: BTreeMap<u64, RunResult>,
 }
 
 impl Tried {
     fn holds(&self) -> bool {
-        self.runs.iter().all(|run| run.broken().next().is_none())
+        self.runs.values().all(|run| run.broken().next().is_none())
     }
 }
 
@@ -159,33 +150,52 @@ impl Trials<'_, '_> {
         Ok(Some(conclude(plan, setting, &tally)))
     }
 
-    /// Tries a load with every seed. `None`: the search was broken off.
-    fn try_load(&mut self, load: f64) -> Result<Option<bool>, Problem> {
-        let plan = self.plan;
-        let mut runs = Vec::new();
-        for &seed in self.seeds {
-            let Some(run) = self.one(plan, seed, load)? else { return Ok(None) };
-            runs.push(run);
+    /// Tries a load with one seed. `None`: the search was broken off.
+    fn try_load(&mut self, seed: u64, load: f64) -> Result<Option<bool>, Problem> {
+        let known = self.curve.iter().find(|tried| tried.load == load);
+        if let Some(run) = known.and_then(|tried| tried.runs.get(&seed)) {
+            return Ok(Some(run.broken().next().is_none()));
         }
-        let tried = Tried { load, runs };
-        let holds = tried.holds();
-        self.curve.push(tried);
+        let Some(run) = self.one(self.plan, seed, load)? else { return Ok(None) };
+        let holds = run.broken().next().is_none();
+        match self.curve.iter_mut().find(|tried| tried.load == load) {
+            Some(tried) => _ = tried.runs.insert(seed, run),
+            None => self.curve.push(Tried { load, runs: BTreeMap::from([(seed, run)]) }),
+        }
         Ok(Some(holds))
     }
 
-    /// The line of each seed taken alone, from the loads that were tried: the lowest and the highest.
-    fn seeds_lines(&self, holds: f64, breaks: f64) -> (f64, f64) {
-        let mut lines = Vec::new();
-        for place in 0..self.seeds.len() {
-            let broke =
-                |tried: &&Tried| tried.runs.get(place).is_some_and(|run| run.broken().next().is_some());
-            let lowest = self.curve.iter().filter(broke).map(|t| t.load).fold(f64::INFINITY, f64::min);
-            let below = self.curve.iter().filter(|t| t.load < lowest).map(|t| t.load).fold(0.0, f64::max);
-            lines.push(if lowest.is_finite() { below } else { breaks });
+    /// The line of each seed, from that of the first on; then the line over all. `None`: broken off.
+    fn over_seeds(&mut self) -> Result<Option<LineVerdict>, Problem> {
+        let (mut from, mut holds, mut breaks) = (1.0, Vec::new(), Vec::new());
+        for &seed in self.seeds {
+            let Some(found) = bracket(from, WIDTH, &mut |load| self.try_load(seed, load))? else {
+                return Ok(None);
+            };
+            match found {
+                Bracket::Between { holds: held, breaks: broke } => {
+                    from = held;
+                    holds.push(held);
+                    breaks.push(broke);
+                }
+                // Where one seed goes on for ever another may not: it counts as the highest.
+                Bracket::Never { tried } => holds.push(tried),
+                Bracket::Zero { tried } => {
+                    return Ok(Some(LineVerdict::BreaksAtZero { tried_down_to: figure(tried) }));
+                }
+            }
         }
-        let low = lines.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = lines.iter().copied().fold(0.0, f64::max);
-        (low.min(holds), high.max(holds))
+        let low = holds.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = holds.iter().copied().fold(0.0, f64::max);
+        let Some(broke) = breaks.into_iter().reduce(f64::min) else {
+            return Ok(Some(LineVerdict::NeverBreaks { tried_up_to: figure(low) }));
+        };
+        Ok(Some(LineVerdict::Found {
+            holds_at: figure(low),
+            breaks_at: figure(broke),
+            seeds_low: figure(low),
+            seeds_high: figure(high),
+        }))
     }
 
     fn undecided(&self) -> LineVerdict {
@@ -226,12 +236,12 @@ fn base(plan: &Plan, line: &mut LoadLineResult) {
 /// A load that was tried, as the median over its seeds.
 fn point(tried: &Tried, base_per_s: f64) -> CurvePoint {
     let median = |of: &dyn Fn(&RunResult) -> f64| {
-        let mut values: Vec<f64> = tried.runs.iter().map(of).collect();
+        let mut values: Vec<f64> = tried.runs.values().map(of).collect();
         values.sort_by(f64::total_cmp);
         figure(values.get(values.len() / 2).copied().unwrap_or(0.0))
     };
     let mut broken: Vec<String> =
-        tried.runs.iter().flat_map(|run| run.broken().map(|promise| promise.promise.clone())).collect();
+        tried.runs.values().flat_map(|run| run.broken().map(|promise| promise.promise.clone())).collect();
     broken.sort_unstable();
     broken.dedup();
     CurvePoint {
@@ -239,7 +249,7 @@ fn point(tried: &Tried, base_per_s: f64) -> CurvePoint {
         arrivals_per_s: figure(tried.load * base_per_s),
         on_way_back: false,
         holds: tried.holds(),
-        seeds_broken: tried.runs.iter().filter(|run| run.broken().next().is_some()).count() as u64,
+        seeds_broken: tried.runs.values().filter(|run| run.broken().next().is_some()).count() as u64,
         broken,
         goodput_per_s: median(&|run| {
             run.sources.iter().map(|s| s.answered).sum::<u64>() as f64 / run.about.simulated_s.max(1e-6)

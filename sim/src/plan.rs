@@ -18,6 +18,7 @@ use crate::{
     message::{FunctionNo, NodeNo, TenantNo},
 };
 pub(crate) use names::Names;
+pub(crate) use own::request_attributes;
 use program::Program;
 
 /// How much time is simulated where nothing says.
@@ -178,6 +179,21 @@ pub(crate) enum Entrance {
 }
 
 impl Plan {
+    /// The functions that take from a node, by their names.
+    pub(crate) fn readers(&self, node: &str) -> Vec<String> {
+        let label = |function: FunctionNo| self.functions.get(function.0 as usize).map(|f| f.label.clone());
+        if let Some(plan) = self.nodes.iter().find(|plan| plan.label == node) {
+            return match &plan.kind {
+                NodeKind::Parking => Vec::new(),
+                NodeKind::Queue { mappings, .. } => {
+                    mappings.iter().filter_map(|m| label(m.function)).collect()
+                }
+            };
+        }
+        let queue = self.application.all_queues().into_values().find(|queue| queue.name.as_str() == node);
+        queue.map(|queue| queue.function.to_string()).into_iter().collect()
+    }
+
     /// The same plan, that says where its traffic is from.
     #[must_use]
     pub fn with_traffic(self, traffic: &str) -> Plan {

@@ -139,20 +139,18 @@ pub(super) fn reference(plan: &Plan, name: &flyball_core::LimitName, value: u64)
     LimitRef { name: what.into(), scope, of, value: value as f64, unit: unit.into() }
 }
 
-/// The limit that is most likely behind troubles of a source, function or node: the one that refused most; else the
-/// one that made most wait; else a dependency that had no room.
-pub(super) fn behind(limits: &[LimitResult]) -> Option<LimitRef> {
-    let by = |count: fn(&LimitResult) -> u64| {
-        limits
-            .iter()
-            .filter(|limit| count(limit) > 0)
-            .max_by_key(|limit| count(limit))
-            .map(|l| l.limit.clone())
-    };
-    by(|limit| limit.refused)
-        .or_else(|| {
-            let busy = |l: &&LimitResult| l.limit.scope == Scope::Dependency && l.peak >= l.limit.value;
-            limits.iter().find(busy).map(|l| l.limit.clone())
-        })
-        .or_else(|| by(|limit| limit.delayed))
+/// The limit that is most likely behind a trouble, which hits these functions: the one that refused most; else one of
+/// theirs that was full; else a dependency that had no room; else whatever was full.
+pub(super) fn behind(limits: &[LimitResult], functions: &[String]) -> Option<LimitRef> {
+    let full = |limit: &&LimitResult| limit.peak >= limit.limit.value && limit.limit.value > 0.0;
+    let theirs =
+        |limit: &&LimitResult| functions.iter().any(|function| limit.limit.of.starts_with(function.as_str()));
+    let refusing = limits.iter().filter(|limit| limit.refused > 0).max_by_key(|limit| limit.refused);
+    let dependency = |limit: &&LimitResult| limit.limit.scope == Scope::Dependency;
+    let found = refusing
+        .or_else(|| limits.iter().filter(full).find(theirs))
+        .or_else(|| limits.iter().filter(full).find(dependency))
+        .or_else(|| limits.iter().find(full))
+        .or_else(|| limits.iter().filter(|limit| limit.delayed > 0).max_by_key(|limit| limit.delayed));
+    found.map(|limit| limit.limit.clone())
 }

@@ -14,14 +14,15 @@ impl Trials<'_, '_> {
             LineVerdict::BreaksAtZero { tried_down_to } => (0.0, tried_down_to),
             _ => {
                 if let Some(last) = self.curve.iter().max_by(|a, b| a.load.total_cmp(&b.load)) {
-                    line.headroom = last.runs.first().map(|run| run.limits.clone()).unwrap_or_default();
+                    line.headroom =
+                        last.runs.values().next().map(|run| run.limits.clone()).unwrap_or_default();
                 }
                 return Ok(());
             }
         };
         let near = |load: f64, tried: &super::Tried| (tried.load - load).abs() <= load * 1e-3;
         if let Some(tried) = self.curve.iter().find(|tried| near(breaks, tried)) {
-            let broken = tried.runs.iter().filter(|run| run.broken().next().is_some());
+            let broken = tried.runs.values().filter(|run| run.broken().next().is_some());
             line.beyond = broken.clone().next().cloned().map(Box::new);
             line.wall = line.beyond.as_deref().and_then(|run| wall(run, breaks, line.base_per_s));
             if let Some(wall) = &mut line.wall {
@@ -29,7 +30,7 @@ impl Trials<'_, '_> {
             }
         }
         if let Some(tried) = self.curve.iter().find(|tried| near(holds, tried)) {
-            let mut limits = tried.runs.first().map(|run| run.limits.clone()).unwrap_or_default();
+            let mut limits = tried.runs.values().next().map(|run| run.limits.clone()).unwrap_or_default();
             let because = line.wall.as_ref().and_then(|wall| wall.because.clone());
             limits.retain(|limit| {
                 because.as_ref().is_none_or(|b| b.name != limit.limit.name || b.of != limit.limit.of)

@@ -181,6 +181,11 @@ fn routed(application: &Application, names: &Names, route: &Route) -> Entrance {
     }
 }
 
+/// Of a request.
+pub(crate) fn request_attributes() -> Attributes {
+    attributes("request")
+}
+
 fn attributes(label: &str) -> Attributes {
     Attributes {
         kind: label.to_string(),

@@ -1,7 +1,7 @@
 //! Functions as steps: what a run does, and when.
 
 use flyball_core::{
-    Body, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, Start, Time, Usage, Work,
+    Body, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, Start, Time, Usage,
 };
 
 use super::{
@@ -130,14 +130,14 @@ impl World<'_> {
             Platform::Aws => began.after(plan.timeout),
             Platform::Flyball => Time(u64::MAX),
         };
-        let events = matches!(start.work, Work::Events(_)) && !plan.program.plain;
+        let emits = self.plan.platform == Platform::Flyball && !plan.program.plain;
         let run = Run {
             invocation: start.invocation,
             function,
             tenant,
             messages,
             caller,
-            start: events.then(|| Box::new(start.clone())),
+            start: emits.then(|| Box::new(start.clone())),
             environment: placed.environment,
             init: placed.init,
             began,

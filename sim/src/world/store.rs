@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use flyball_core::{
-    BatchNo, Body, Commit, CommitResult, Envelope, EventId, Failure, FailureKind, Input, Outcome, Seq, Span,
-    Start, StartedEvent, Usage, Work,
+    BatchNo, Body, Commit, CommitResult, Envelope, EventId, Failure, FailureKind, Input, Lineage, Name,
+    Outcome, Seq, Span, Start, StartedEvent, Usage, Work,
     invocation::{GuestCall, Invocation},
     record::{Waiting, Write},
 };
@@ -97,16 +97,12 @@ impl Store {
         failure: Option<Failure>,
         usage: Usage,
     ) -> Outcome {
-        let Work::Events(events) = &start.work else {
-            return Outcome { results: Vec::new(), reads: Vec::new(), writes: Vec::new(), usage };
-        };
+        let nothing = Outcome { results: Vec::new(), reads: Vec::new(), writes: Vec::new(), usage };
         let invocation = Invocation::new(plan.application.clone(), &start.function, start.tenant);
-        let Some(mut invocation) = invocation else {
-            return Outcome { results: Vec::new(), reads: Vec::new(), writes: Vec::new(), usage };
-        };
-        for (place, event) in events.iter().enumerate() {
-            let Some(record) = self.records.get(&event.seq) else { continue };
-            let envelope = Envelope::clone(&record.envelope);
+        let Some(mut invocation) = invocation else { return nothing };
+        let envelopes = self.envelopes(start);
+        let events = envelopes.len();
+        for (place, envelope) in envelopes.into_iter().enumerate() {
             let kind = envelope.attributes.kind.clone();
             invocation.begin(envelope);
             let verdict = match &failure {
@@ -134,7 +130,26 @@ impl Store {
             }
             invocation.end(verdict);
         }
-        invocation.finish(events.len(), usage)
+        invocation.finish(events, usage)
+    }
+
+    /// What a run works on, one for each of its events.
+    fn envelopes(&self, start: &Start) -> Vec<Envelope> {
+        match &start.work {
+            Work::Events(events) => {
+                let envelope =
+                    |event: &StartedEvent| Some(Envelope::clone(&self.records.get(&event.seq)?.envelope));
+                events.iter().filter_map(envelope).collect()
+            }
+            Work::Call { id, accepted, .. } => vec![Envelope {
+                id: *id,
+                tenant: start.tenant,
+                target: Name::inbox_of(&start.function),
+                attributes: crate::plan::request_attributes(),
+                time: *accepted,
+                lineage: Lineage::edge(*id),
+            }],
+        }
     }
 
     fn take(&mut self) -> Option<Span> {
