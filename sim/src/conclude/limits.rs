@@ -64,6 +64,14 @@ fn own(plan: &Plan, tally: &Tally, status: &LimitStatus) -> Option<LimitResult> 
     if status.max >= u64::from(u32::MAX) || limit.scope == Scope::FunctionTenant {
         return None;
     }
+    // Of the engine's own limits AWS has none but these.
+    let of_aws = matches!(
+        (&status.name.level, status.name.of),
+        (Level::Platform | Level::Function(_), Limited::Concurrency) | (Level::Function(_), Limited::Rate)
+    );
+    if plan.platform == Platform::Aws && !of_aws {
+        return None;
+    }
     let key = status.name.to_string();
     let refused: u64 = tally.functions.iter().filter_map(|f| f.throttled.get(&key)).sum();
     let delayed = tally.waited_for.get(&status.name).copied().unwrap_or(0);

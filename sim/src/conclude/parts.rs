@@ -175,7 +175,6 @@ pub(super) fn dependencies(plan: &Plan, tally: &Tally) -> Vec<DependencyResult> 
         let counts = &books.counts;
         let refused = [("connections", counts.refused_connection), ("waiting", counts.refused_full)];
         let in_service = mean(&books.in_service);
-        let keyed = counts.done + counts.failed + counts.broken_off + counts.cancelled;
         DependencyResult {
             name: name.to_string(),
             callers: callers(plan, name),
@@ -186,7 +185,7 @@ pub(super) fn dependencies(plan: &Plan, tally: &Tally) -> Vec<DependencyResult> 
             broken_off: counts.broken_off,
             orphans: counts.orphans,
             orphans_s: figure(counts.orphaned_micros as f64 / 1e6),
-            executions_per_key: if counts.duplicates > 0 { 1.0 } else { ratio(keyed, keyed) },
+            executions_per_key: 0.0,
             connections_max: stated.connections_max.map(f64::from),
             connections_peak,
             connections_peak_at_s,

@@ -27,10 +27,13 @@ fn defaults() -> Vec<Expect> {
 
 /// All promises, those that broke first at the front.
 pub(super) fn promises(plan: &Plan, tally: &Tally, run: &RunResult) -> Vec<PromiseResult> {
-    let stated = !plan.expects.is_empty();
-    let expects = if stated { plan.expects.clone() } else { defaults() };
     let judge = Judge { plan, tally, run };
-    let mut promises: Vec<PromiseResult> = expects.iter().map(|expect| judge.one(expect, stated)).collect();
+    // A measure that the traffic file speaks of is no longer promised by itself.
+    let spoken = |default: &Expect| plan.expects.iter().any(|expect| expect.measure == default.measure);
+    let stated = plan.expects.iter().map(|expect| judge.one(expect, true));
+    let defaults = defaults().into_iter().filter(|default| !spoken(default));
+    let defaults: Vec<PromiseResult> = defaults.map(|expect| judge.one(&expect, false)).collect();
+    let mut promises: Vec<PromiseResult> = stated.chain(defaults).collect();
     promises.sort_by(|a, b| at(a).total_cmp(&at(b)));
     promises
 }
@@ -147,8 +150,11 @@ impl Judge<'_> {
     fn runs_per_event(&self, of: Option<&str>) -> f64 {
         let arrivals: u64 = self.tally.sources.iter().map(|source| source.arrivals).sum();
         let arrivals = arrivals.max(1) as f64;
-        if let Some(dependency) = self.run.dependencies.iter().find(|d| Some(d.name.as_str()) == of) {
-            return dependency.answered as f64 / arrivals;
+        let named = self.plan.dependencies.iter().zip(&self.tally.dependencies);
+        if let Some((_, books)) = named.into_iter().find(|((name, _), _)| Some(name.as_str()) == of) {
+            let counts = &books.counts;
+            let refused = counts.refused_full + counts.refused_connection + counts.duplicates;
+            return counts.asked.saturating_sub(refused) as f64 / arrivals;
         }
         let items = self.plan.functions.iter().zip(&self.tally.functions);
         items
