@@ -107,3 +107,54 @@ fn a_cap_on_concurrency_lets_the_database_come_back() {
     assert_eq!(run.dependencies[0].orphans, 0);
     assert!(good_at_the_end(&run, "tiles") > 99.0, "{} %", good_at_the_end(&run, "tiles"));
 }
+
+#[test]
+fn a_job_that_goes_back_on_its_own_queue_runs_for_ever() {
+    let looping = run("3-requeue-loop", "template.yaml", "traffic.toml");
+    let runs_per_minute = looping.functions[0].runs as f64 / (looping.about.simulated_s / 60.0);
+    assert!((1_500.0..2_500.0).contains(&runs_per_minute), "{runs_per_minute} a minute");
+    assert!(measured(&looping, "runs_per_event") > 1_000.0);
+    let parked = run("3-requeue-loop", "fixed.yaml", "traffic.toml");
+    assert_eq!(measured(&parked, "runs_per_event"), 1.0);
+}
+
+#[test]
+fn a_lease_shorter_than_the_work_does_it_twice() {
+    let short = run("5-lease-shorter-than-work", "template.yaml", "traffic.toml");
+    assert!((1.5..=3.0).contains(&measured(&short, "runs_per_event")), "{:?}", short.promises);
+    let long = run("5-lease-shorter-than-work", "fixed.yaml", "traffic.toml");
+    assert_eq!(measured(&long, "runs_per_event"), 1.0);
+    assert_eq!(long.broken().count(), 0);
+}
+
+#[test]
+fn one_loud_user_does_not_starve_the_other_99() {
+    let run = run("6-tenant-starvation", "flyball.toml", "traffic.toml");
+    let worst = run.tenants.dwell_p99_worst.as_ref().unwrap();
+    assert_eq!(worst.name, "loud");
+    assert!(worst.value > 60_000.0, "1,000 tasks wait for one another: {} ms", worst.value);
+    let others = run.tenants.shown.iter().filter(|tenant| tenant.name != "loud");
+    let most = others.map(|tenant| tenant.dwell.p99_ms).fold(0.0, f64::max);
+    assert!(most < 10_000.0, "{most} ms");
+    assert_eq!(run.broken().count(), 0);
+}
+
+#[test]
+fn a_burst_that_takes_the_pool_throttles_who_has_nothing_to_do_with_it() {
+    let burst = run("7-burst-takes-the-pool", "template.yaml", "traffic.toml");
+    let answer = burst.functions.iter().find(|function| function.name == "Answer").unwrap();
+    assert!(answer.throttled.contains_key("platform concurrency"), "{:?}", answer.throttled);
+    assert!(answer.concurrency_peak < 50.0);
+    let capped = run("7-burst-takes-the-pool", "fixed.yaml", "traffic.toml");
+    assert_eq!(capped.platform.throttled, 0);
+    assert_eq!(capped.broken().count(), 0, "{:?}", capped.promises);
+}
+
+#[test]
+fn one_failure_repeats_its_whole_batch_unless_single_failures_are_reported() {
+    let whole = run("8-parts-done-many-times", "template.yaml", "traffic.toml");
+    assert!(measured(&whole, "runs_per_event") > 2.0, "{:?}", whole.promises);
+    let single = run("8-parts-done-many-times", "fixed.yaml", "traffic.toml");
+    assert!(measured(&single, "runs_per_event") < 1.2, "{:?}", single.promises);
+    assert_eq!(single.broken().count(), 0);
+}
