@@ -1,8 +1,9 @@
 //! What was counted becomes what is said.
 //!
 //! - `parts`: sources, functions, nodes, dependencies. - `limits`: limits with headroom, and which is behind what.
-//! - `tenants`: tenants against one another. - `promises`: which held, since when not, because of what.
+//! - `cost`: what it costs. - `tenants`: tenants against one another. - `promises`: which held, since when not, because of what.
 
+mod cost;
 mod limits;
 mod parts;
 mod promises;
@@ -33,6 +34,7 @@ pub(crate) fn conclude(plan: &Plan, setting: Setting, tally: &Tally) -> RunResul
         ..RunResult::default()
     };
     debug_assert!(simulated_s.is_finite());
+    cost::price(plan, tally, &mut run);
     run.promises = promises::promises(plan, tally, &run);
     run
 }
@@ -47,7 +49,7 @@ pub(crate) fn assumptions(plan: &Plan) -> Vec<result::Assumption> {
         key: assumption.key.clone().unwrap_or_default(),
         ask: String::new(),
     };
-    plan.assumptions.iter().map(said).collect()
+    plan.assumptions.iter().map(said).chain(cost::assumptions(plan)).collect()
 }
 
 fn about(plan: &Plan, setting: Setting, tally: &Tally) -> About {

@@ -11,6 +11,7 @@
 pub mod arrivals;
 pub mod aws;
 mod conclude;
+pub mod cost;
 pub mod dependency;
 pub mod lasting;
 pub mod line;

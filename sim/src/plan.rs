@@ -7,7 +7,10 @@ mod names;
 mod own;
 pub(crate) mod program;
 
-use flyball_app::workload::{self, Expect, Lasting, Source};
+use flyball_app::{
+    profile::Price,
+    workload::{self, Expect, Lasting, Source},
+};
 use flyball_core::{Name, Span, model::Shared};
 
 use crate::{
@@ -15,6 +18,7 @@ use crate::{
         pollers::PollersPolicy,
         queue::{Queue, QueuePolicy},
     },
+    cost::Architecture,
     message::{FunctionNo, NodeNo, TenantNo},
 };
 pub(crate) use names::Names;
@@ -119,6 +123,7 @@ pub(crate) struct FunctionPlan {
     pub name: Name,
     pub timeout: Span,
     pub memory_mb: f64,
+    pub architecture: Architecture,
     /// What runs use.
     pub used_mb: f64,
     pub leak_mb: f64,
@@ -167,6 +172,8 @@ pub(crate) enum Entrance {
         function: FunctionNo,
         /// The gateway's own timeout.
         gateway_timeout: Option<Span>,
+        /// What one request of it costs. `None`: nothing.
+        request: Option<Price>,
     },
     /// A message is handed to a part.
     Node(NodeNo),

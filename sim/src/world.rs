@@ -278,7 +278,7 @@ impl<'p> World<'p> {
     /// A message comes to a part.
     fn deliver(&mut self, to: NodeNo, message: Message) {
         let now = self.now;
-        self.tally.node_in(now, to);
+        self.tally.node_in(now, to, message.bytes);
         let mut asks = std::mem::take(&mut self.asks);
         if let Some(part) = self.parts.get_mut(to.0 as usize) {
             part.arrive(now, message, &mut asks);

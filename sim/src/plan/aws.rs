@@ -5,8 +5,8 @@ mod nodes;
 use std::{collections::BTreeMap, sync::Arc};
 
 use flyball_app::{
-    design::{self, Api, Design, Edge, Kind, NodeId, Via},
-    profile::{Limit, Profile},
+    design::{self, Api, ApiKind, Design, Edge, Kind, NodeId, Via},
+    profile::{Limit, Price, Profile},
     workload::{Behaviour, Lasting, Workload},
 };
 use flyball_core::{
@@ -23,7 +23,7 @@ use super::{
     names::unknown,
     program::{EmitTo, Program},
 };
-use crate::message::FunctionNo;
+use crate::{cost::Architecture, message::FunctionNo};
 use nodes::Places;
 
 /// What a run takes where nothing says.
@@ -164,6 +164,10 @@ impl Making<'_> {
             plans.push(FunctionPlan {
                 timeout: Span::from_secs(timeout_s.max(1.0) as u64),
                 memory_mb,
+                architecture: match function.architecture.stated() {
+                    Some(stated) if stated == "arm64" => Architecture::Arm,
+                    _ => Architecture::X86,
+                },
                 used_mb: stated.memory_mb.unwrap_or(memory_mb),
                 leak_mb: stated.leak_mb,
                 init: self.init(&label, number, stated),
@@ -306,7 +310,8 @@ fn entrance(
     if let Some(&function) = names.functions.get(to) {
         let through = routes().find(|(edge, _)| design.node(edge.to).name == to);
         let gateway_timeout = through.and_then(|(edge, api)| patience(profile, edge, api));
-        return Ok(Entrance::Call { function, gateway_timeout });
+        let request = through.and_then(|(_, api)| price(api.kind));
+        return Ok(Entrance::Call { function, gateway_timeout, request });
     }
     let leads = |edge: &Edge| names.functions.get(&design.node(edge.to).name).copied();
     let found = routes().find(|(edge, _)| {
@@ -316,7 +321,8 @@ fn entrance(
     if let Some((edge, api)) = found
         && let Some(function) = leads(edge)
     {
-        return Ok(Entrance::Call { function, gateway_timeout: patience(profile, edge, api) });
+        let (gateway_timeout, request) = (patience(profile, edge, api), price(api.kind));
+        return Ok(Entrance::Call { function, gateway_timeout, request });
     }
     if let Some(EmitTo::Node(node)) = names.targets.get(to) {
         return Ok(Entrance::Node(*node));
@@ -324,6 +330,16 @@ fn entrance(
     let known: Vec<String> = design.nodes().map(|(_, node)| node.name.clone()).collect();
     let what = format!("traffic {label} comes in at {to:?}, which the design does not have");
     Err(unknown(what, to, &known, "write `to = \"LogicalId\"` or `to = \"GET /path\"`"))
+}
+
+/// What one request of an API costs, where that is known.
+fn price(kind: ApiKind) -> Option<Price> {
+    match kind {
+        ApiKind::Rest => Some(Price::RestRequests),
+        ApiKind::Http => Some(Price::HttpRequests),
+        ApiKind::WebSocket => Some(Price::WebSocketMessages),
+        ApiKind::FunctionUrl | ApiKind::LoadBalancer | ApiKind::GraphQl | ApiKind::Flyball => None,
+    }
 }
 
 /// How long a gateway waits for what a route leads to.

@@ -14,7 +14,7 @@ use super::{
     names::unknown,
     program::{EmitTo, Program},
 };
-use crate::message::FunctionNo;
+use crate::{cost::Architecture, message::FunctionNo};
 
 /// What a run takes where nothing says.
 const DURATION: Lasting = Lasting::Percentiles { p50: Span::from_millis(5), p99: Span::from_millis(50) };
@@ -107,6 +107,7 @@ fn functions(
         functions.push(FunctionPlan {
             timeout: function.timeout,
             memory_mb: function.memory_bytes_max as f64 / 1_048_576.0,
+            architecture: Architecture::default(),
             used_mb: stated.memory_mb.unwrap_or(function.memory_bytes_max as f64 / 1_048_576.0),
             leak_mb: 0.0,
             init: stated.init.clone().unwrap_or(INSTANCE),
@@ -146,7 +147,7 @@ fn entrance(application: &Application, names: &Names, to: &str, label: &str) -> 
         let route = application.routes.iter().find(|route| route.function.as_str() == to);
         return Ok(match route {
             Some(route) => routed(application, names, route),
-            None => Entrance::Call { function, gateway_timeout: None },
+            None => Entrance::Call { function, gateway_timeout: None, request: None },
         });
     }
     if let Some(EmitTo::Target(target)) = names.targets.get(to) {
@@ -172,7 +173,7 @@ fn routed(application: &Application, names: &Names, route: &Route) -> Entrance {
         (RouteMode::Sync, Some(&function)) => {
             // Flyball's gateway waits as long as the function may run, and for its slot.
             let _ = application;
-            Entrance::Call { function, gateway_timeout: None }
+            Entrance::Call { function, gateway_timeout: None, request: None }
         }
         _ => Entrance::Send {
             target: Name::inbox_of(&route.function).to_string(),

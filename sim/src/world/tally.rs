@@ -13,6 +13,9 @@ use crate::{
     result::{Ended, SLOTS_MAX},
 };
 
+/// Messages are paid for by chunks of so many bytes: rows `chunk_bytes` of the prices.
+const CHUNK_BYTES: u32 = 65_536;
+
 /// Why a try came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Trouble {
@@ -125,6 +128,8 @@ pub(crate) struct NodeTally {
     pub label: String,
     pub parking: bool,
     pub entered: u64,
+    /// What came in, in chunks of [`CHUNK_BYTES`].
+    pub entered_chunks: u64,
     pub left: u64,
     pub backlog: u64,
     pub receives: u64,
@@ -218,6 +223,7 @@ impl Over {
             label,
             parking,
             entered: 0,
+            entered_chunks: 0,
             left: 0,
             backlog: 0,
             receives: 0,
@@ -603,9 +609,10 @@ impl Tally {
         self.nodes.get_mut(at)
     }
 
-    pub(super) fn node_in(&mut self, now: Time, node: NodeNo) {
+    pub(super) fn node_in(&mut self, now: Time, node: NodeNo, bytes: u32) {
         if let Some(books) = self.node(node) {
             books.entered += 1;
+            books.entered_chunks += u64::from(bytes.div_ceil(CHUNK_BYTES).max(1));
             books.entered_over.update(now, |slot| *slot += 1);
         }
     }

@@ -1,0 +1,174 @@
+//! What a run costs in a month, and whom.
+
+use flyball_app::profile::{Price, Prices};
+use flyball_core::Span;
+
+use super::{figure, result};
+use crate::{
+    cost::{Bill, LOG_BYTES_PER_RUN, LONG_POLL, MONTH_HOURS, Usage},
+    message::FunctionNo,
+    plan::{Entrance, NodeKind, Plan, Platform},
+    result::{CostResult, RunResult, TenantCost},
+    world::{BEGINNING, NodeTally, Tally, TenantTally},
+};
+
+/// Tenants that are named, the dearest first.
+const TENANTS_NAMED: usize = 10;
+/// Messages that one request to a queue brings at most (API model, ReceiveMessage).
+const RECEIVED_MAX: f64 = 10.0;
+
+/// Puts the cost into a result: of all, and of the tenants that are shown.
+pub(super) fn price(plan: &Plan, tally: &Tally, run: &mut RunResult) {
+    let mut unpriced: Vec<String> = plan.dependencies.iter().map(|(name, _)| name.to_string()).collect();
+    if plan.platform == Platform::Flyball {
+        unpriced.insert(0, "the machines that Flyball runs on".into());
+        run.cost = CostResult { unpriced, ..CostResult::default() };
+        return;
+    }
+    let (prices, time) = (Prices::built_in(), tally.now.since(BEGINNING));
+    let bill = Bill::of(&prices, &used(plan, tally, &prices, time), time);
+    let wasted = Bill::of(&prices, &wasted(plan, tally), time);
+    unpriced.extend(bill.unpriced.iter().map(|price| format!("{}: {}", price.service(), price.what())));
+    let arrivals: u64 = tally.sources.iter().map(|source| source.arrivals).sum();
+    let months = time.0 as f64 / (MONTH_HOURS * 3_600e6);
+    let weights: Vec<(f64, f64)> =
+        tally.tenants.iter().map(|books| (books.runs_micros as f64, books.arrivals as f64)).collect();
+    let shares = bill.shared(&weights);
+    show_tenants(run, plan, &shares);
+    run.cost = CostResult {
+        usd_per_month: figure(bill.usd_per_month),
+        usd_per_event: if arrivals == 0 {
+            0.0
+        } else {
+            figure(bill.usd_per_month * months / arrivals as f64)
+        },
+        wasted_usd_per_month: figure(wasted.usd_per_month.min(bill.usd_per_month)),
+        tenants_top: dearest(plan, &shares, bill.usd_per_month),
+        tenant_median_usd_per_month: figure(median(&tally.tenants, &shares)),
+        services: bill.services,
+        unpriced,
+    };
+    for service in &mut run.cost.services {
+        service.units_per_month = figure(service.units_per_month);
+        service.usd_per_unit = figure(service.usd_per_unit);
+        service.usd_per_month = figure(service.usd_per_month);
+    }
+}
+
+fn used(plan: &Plan, tally: &Tally, prices: &Prices, time: Span) -> Usage {
+    let mut usage = Usage::default();
+    for (function, books) in plan.functions.iter().zip(&tally.functions) {
+        usage.runs(function.architecture, function.memory_mb, books.runs, Span(books.billed_micros));
+    }
+    for (source, books) in plan.sources.iter().zip(&tally.sources) {
+        if let Entrance::Call { request: Some(price), .. } = source.entrance {
+            usage.requests(prices, price, books.requests, source.source.event_bytes);
+        }
+    }
+    for (node, books) in plan.nodes.iter().zip(&tally.nodes) {
+        match &node.kind {
+            NodeKind::Parking => usage.add(Price::SqsStandard, books.entered_chunks as f64),
+            NodeKind::Queue { mappings, fifo, .. } => {
+                let price = if *fifo { Price::SqsFifo } else { Price::SqsStandard };
+                let pollers: u64 = mappings.iter().map(|mapping| u64::from(mapping.start)).sum();
+                usage.add(price, books.entered_chunks as f64);
+                let readers = mappings.iter().map(|mapping| mapping.function);
+                usage.add(price, received(tally, books, readers));
+                usage.empty_receives(price, Span(time.0.saturating_mul(pollers)));
+            }
+        }
+    }
+    usage
+}
+
+/// Requests that bring a queue's messages and delete them: as large as the batches of those who read it, in the mean.
+fn received(tally: &Tally, books: &NodeTally, readers: impl Iterator<Item = FunctionNo>) -> f64 {
+    let (runs, items) = readers
+        .filter_map(|function| tally.functions.get(function.0 as usize))
+        .fold((0, 0), |(runs, items), function| (runs + function.runs, items + function.items));
+    if runs == 0 {
+        return 0.0;
+    }
+    let batch = (items as f64 / runs as f64).clamp(1.0, RECEIVED_MAX);
+    let received = books.left.max(books.receives) as f64;
+    2.0 * received / batch
+}
+
+/// Runs that failed: all that can be told apart.
+fn wasted(plan: &Plan, tally: &Tally) -> Usage {
+    let mut usage = Usage::default();
+    for (function, books) in plan.functions.iter().zip(&tally.functions) {
+        let failed = books.failed.values().sum();
+        usage.runs(function.architecture, function.memory_mb, failed, Span(books.wasted_micros));
+    }
+    usage
+}
+
+fn show_tenants(run: &mut RunResult, plan: &Plan, shares: &[f64]) {
+    let of = |name: &str| {
+        let number = plan.tenants.iter().position(|tenant| tenant.as_str() == name)?;
+        shares.get(number).copied()
+    };
+    for tenant in &mut run.tenants.shown {
+        tenant.cost_usd_per_month = figure(of(&tenant.name).unwrap_or(0.0));
+    }
+}
+
+fn dearest(plan: &Plan, shares: &[f64], all: f64) -> Vec<TenantCost> {
+    let mut tenants: Vec<(&flyball_core::Name, f64)> =
+        plan.tenants.iter().zip(shares.iter().copied()).filter(|(_, usd)| *usd > 0.0).collect();
+    tenants.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let cost = |(name, usd): (&flyball_core::Name, f64)| TenantCost {
+        name: name.to_string(),
+        usd_per_month: figure(usd),
+        share_percent: figure(usd * 100.0 / all),
+    };
+    tenants.into_iter().take(TENANTS_NAMED).map(cost).collect()
+}
+
+/// Of those that sent something.
+fn median(tenants: &[TenantTally], shares: &[f64]) -> f64 {
+    let mut active: Vec<f64> =
+        tenants.iter().zip(shares).filter(|(books, _)| books.arrivals > 0).map(|(_, usd)| *usd).collect();
+    active.sort_by(f64::total_cmp);
+    active.get(active.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// What the cost takes for true.
+pub(super) fn assumptions(plan: &Plan) -> Vec<result::Assumption> {
+    if plan.platform == Platform::Flyball {
+        return Vec::new();
+    }
+    let prices = Prices::built_in();
+    let assumed = |what: &str, value: String, why: &str| result::Assumption {
+        what: what.into(),
+        value,
+        why: why.into(),
+        basis: result::Basis::Assumed,
+        key: String::new(),
+        ask: String::new(),
+    };
+    let mut all = vec![
+        assumed(
+            "prices",
+            format!("list prices of {}", prices.region),
+            "without free tiers, taxes and discounts; the region is not asked for",
+        ),
+        assumed(
+            "log of one run",
+            format!("{LOG_BYTES_PER_RUN} bytes"),
+            "nothing is known of what functions write to their logs",
+        ),
+    ];
+    if plan.nodes.iter().any(|node| matches!(node.kind, NodeKind::Queue { .. })) {
+        all.push(assumed(
+            "requests for a queue's messages",
+            format!(
+                "one to receive and one to delete each batch, and one each {} s of each poller",
+                LONG_POLL.0 / 1_000_000
+            ),
+            "how pollers ask is not documented; this is the longest that they may wait",
+        ));
+    }
+    all
+}
