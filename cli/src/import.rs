@@ -38,7 +38,9 @@ pub fn run(wanted: &Import, format: Format) -> Result<(), Stop> {
     };
     let profile = observed.profile();
     if wanted.profile_out.is_some() && profile.is_none() {
-        return Err(Stop::wrong("there is no profile to write: no quota was read that one has; add --quotas"));
+        return Err(Stop::wrong(
+            "there is no profile to write: no quota was read that one has; add --quotas",
+        ));
     }
     if wanted.out.is_some() && traffic.is_none() {
         return Err(Stop::wrong("there is no traffic to write: add --metrics"));
@@ -121,13 +123,22 @@ fn refuse_to_write_over(path: Option<&Path>, force: bool) -> Result<(), Stop> {
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Stop> {
     let mut options = OpenOptions::new();
     options.write(true);
-    if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
     let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| Stop::wrong(format!("{} can't be written: {error}", path.display())))
 }
 
 /// What was not written to files is printed; what was is told, with what was left out.
-fn say(observed: &Observed, printed: [Option<&str>; 2], wrote: &[String], format: Format) -> Result<(), Stop> {
+fn say(
+    observed: &Observed,
+    printed: [Option<&str>; 2],
+    wrote: &[String],
+    format: Format,
+) -> Result<(), Stop> {
     if format == Format::Json {
         return print_json(&serde_json::json!({
             "traffic": printed[0],

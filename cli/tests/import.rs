@@ -78,7 +78,11 @@ fn commands_are_printed_for_a_template_and_without() {
                     ZipFile: x }, Handler: a.b, Runtime: python3.13 }\n";
     fs::write(folder.path().join("template.yaml"), template).unwrap();
     let of_template = run(folder.path(), &["import", "--print-commands", "template.yaml"]);
-    assert!(text(&of_template.stdout).contains("lambda/Charge/Invocations/Sum/60"), "{}", text(&of_template.stderr));
+    assert!(
+        text(&of_template.stdout).contains("lambda/Charge/Invocations/Sum/60"),
+        "{}",
+        text(&of_template.stderr)
+    );
     let without = run(folder.path(), &["import", "--print-commands"]);
     assert!(text(&without.stdout).contains("SEARCH("), "{}", text(&without.stderr));
     let none = run(folder.path(), &["import", "--print-commands", "missing.yaml"]);
