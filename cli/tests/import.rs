@@ -1,5 +1,4 @@
 //! `flyball import`, on the real binary.
-#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 #[expect(dead_code, reason = "each test file uses its part")]
 mod flyball;
