@@ -41,6 +41,8 @@ pub enum Verb {
     Serve(Serve),
     /// Say at which load what breaks first, why, and what it costs
     Simulate(Box<Simulate>),
+    /// Make a traffic file and a profile of what a running system's exports say
+    Import(Box<Import>),
     /// Run the codewatch example under recorded traffic of many tenants
     Demo(Demo),
     /// Print completions for a shell
@@ -183,6 +185,44 @@ pub struct Simulate {
     /// 0: the same; 1: different; 2: it can't be read
     #[arg(long, value_name = "LOG", exclusive = true)]
     pub replay: Option<PathBuf>,
+    /// How the template would be deployed
+    #[command(flatten)]
+    pub deployed: Deployed,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// aws cloudformation list-stack-resources: deployed names become logical ids.
+    /// All of these may be repeated; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub names: Vec<PathBuf>,
+    /// aws cloudwatch get-metric-data: how much, how long, how often it failed
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Vec<PathBuf>,
+    /// aws logs get-query-results, filter-log-events, or a log's lines: single runs,
+    /// cold starts, memory
+    #[arg(long, value_name = "[FUNCTION=]FILE")]
+    pub logs: Vec<String>,
+    /// aws xray get-service-graph: who calls whom, and what that takes
+    #[arg(long, value_name = "FILE")]
+    pub xray: Vec<PathBuf>,
+    /// aws service-quotas list-service-quotas: the account's limits
+    #[arg(long, value_name = "FILE")]
+    pub quotas: Vec<PathBuf>,
+    /// Where the traffic file is written [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where the profile is written [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub profile_out: Option<PathBuf>,
+    /// Write over files that are there already
+    #[arg(long)]
+    pub force: bool,
+    /// Print the read-only commands that make the exports, for the functions and
+    /// queues of a template, or for all
+    #[arg(long, value_name = "TEMPLATE", num_args = 0..=1,
+        conflicts_with_all = ["names", "metrics", "logs", "xray", "quotas", "out", "profile_out"])]
+    pub print_commands: Option<Option<String>>,
     /// How the template would be deployed
     #[command(flatten)]
     pub deployed: Deployed,

@@ -4,6 +4,7 @@
 //! - `check`: reads templates, finds walls. `explain`: the page of a rule or an error.
 //! - `serve`: a platform with its gateway and admin API. `init`: a new application.
 //! - `simulate`: the engine in virtual time: what breaks first; and recorded logs again. `build`: which build this is.
+//! - `import`: a traffic file and a profile of what a running system's exports say.
 //! - `client`: the verbs that ask a running server by its admin API.
 //! - `demo`: codewatch under recorded traffic, and whether every promise held.
 //! - `http`: the HTTP client. `table`: tables for a terminal. `stop`: exit codes.
@@ -18,6 +19,7 @@ mod client;
 mod demo;
 mod explain;
 mod http;
+mod import;
 mod init;
 mod serve;
 mod simulate;
@@ -52,6 +54,7 @@ fn run(arguments: Arguments) -> Result<(), Stop> {
         Verb::Check(wanted) => check::run(&wanted, format),
         Verb::Explain { code } => explain::run(&code, format),
         Verb::Init(wanted) => init::run(&wanted),
+        Verb::Import(wanted) => import::run(&wanted, format),
         Verb::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "flyball", &mut text);

@@ -8,13 +8,14 @@ use flyball::{run, text};
 #[test]
 fn help_says_what_there_is() {
     let here = std::env::temp_dir();
-    let verbs: [&[&str]; 15] = [
+    let verbs: [&[&str]; 16] = [
         &[],
         &["init"],
         &["check"],
         &["explain"],
         &["serve"],
         &["simulate"],
+        &["import"],
         &["demo"],
         &["invoke"],
         &["send"],
