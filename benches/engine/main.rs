@@ -1,6 +1,8 @@
 //! The engine's steps a second on one core, with 10,000 and with 100,000 tenants active; what a waiting
 //! event takes in memory; and what quiet tenants notice of a noisy one.
 //!
+//! And what recording costs a step: `--record` measures only that.
+//!
 //! The allocator is the binary's. An event takes five steps: it arrives, its acceptance is durable, its
 //! attempt is durable, its run ends, its outcome is durable. Only the engine's own time is counted: the
 //! world around it prepares what comes next and takes the effects away.
@@ -14,6 +16,7 @@ mod allocations;
 mod load;
 mod memory;
 mod neighbour;
+mod record;
 mod world;
 
 use std::hash::DefaultHasher;
@@ -58,8 +61,14 @@ fn main() {
         load::SLOTS
     );
     let mut report = Report::new("engine", conditions, &arguments);
+    let rounds = arguments.number("rounds", 7) as usize;
+    if arguments.get("record").is_some() {
+        record::report(&mut report, rounds);
+        return report.finish();
+    }
     memory(&mut report, arguments.number("waiting", 1_000_000));
-    steps(&mut report, arguments.number("rounds", 7) as usize);
+    steps(&mut report, rounds);
+    record::report(&mut report, rounds);
     neighbour(&mut report);
     report.finish();
 }

@@ -15,7 +15,10 @@ use flyball_core::{
     Start, TenantId, Time, Usage, Work, record::Write,
 };
 
-use crate::load::{self, Numbers};
+use crate::{
+    load::{self, Numbers},
+    record::Tape,
+};
 
 /// Inputs of one round: as many as a driver may have ready at once.
 const ROUND: usize = 64;
@@ -41,6 +44,8 @@ pub struct World {
     effects: Vec<Effect>,
     /// Over all effects, where asked for.
     pub digest: Option<DefaultHasher>,
+    /// What is recorded, where asked for.
+    pub tape: Option<Tape>,
     pub tally: Tally,
     pub started: u64,
     pub waited: BTreeMap<String, u64>,
@@ -62,6 +67,7 @@ impl World {
             numbers: Numbers(1),
             effects: Vec::new(),
             digest: None,
+            tape: None,
             tally: Tally::default(),
             started: 0,
             waited: BTreeMap::new(),
@@ -114,10 +120,17 @@ impl World {
             let began = Instant::now();
             while let Some((_, input)) = inputs.next_if(|(next, _)| *next == kind) {
                 self.now = self.now.after(self.tick);
+                let (copy, before) = (self.tape.is_some().then(|| input.clone()), self.effects.len());
                 self.engine.step(self.now, input, &mut self.effects);
+                if let (Some(tape), Some(input)) = (&mut self.tape, copy) {
+                    tape.take(self.now, input, &self.effects[before..]);
+                }
                 count += 1;
             }
             let nanos = began.elapsed().as_nanos() as u64;
+            if let Some(tape) = &mut self.tape {
+                tape.write();
+            }
             total += nanos;
             self.tally[kind].0 += count;
             self.tally[kind].1 += nanos;

@@ -183,8 +183,13 @@ pub struct Simulate {
     pub against: Option<PathBuf>,
     /// A log that serve --record wrote: replayed, with all effects compared. Exit code
     /// 0: the same; 1: different; 2: it can't be read
-    #[arg(long, value_name = "LOG", exclusive = true)]
+    #[arg(long, value_name = "LOG", conflicts_with_all = ["paths", "traffic", "tenants", "duration", "profile",
+        "load_line", "report", "junit", "against"])]
     pub replay: Option<PathBuf>,
+    /// With --replay: another application for the log; what would have been accepted,
+    /// refused, throttled and dead under its limits. An estimate, which compares nothing
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    pub application: Option<PathBuf>,
     /// How the template would be deployed
     #[command(flatten)]
     pub deployed: Deployed,

@@ -1,10 +1,13 @@
 //! `flyball simulate`: the engine without a server around it.
 //!
 //! - `predict`: the application under stated traffic: its load line, its cost.
-//! - `replay`: a log that `flyball serve --record` wrote, fed to the engine again.
+//! - `replay`: a log that `flyball serve --record` wrote, fed to the engine again. `log`: reading one.
+//! - `what_if`: the same under another application, an estimate.
 
+mod log;
 mod predict;
 mod replay;
+mod what_if;
 
 use crate::{
     arguments::{Format, Simulate},
@@ -16,8 +19,9 @@ use crate::{
 /// # Errors
 /// Where it can't be read: exit 2; where a promise breaks or a replay is different: exit 1.
 pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
-    match &wanted.replay {
-        Some(log) => replay::run(log, format),
-        None => predict::run(wanted, format),
+    match (&wanted.replay, &wanted.application) {
+        (Some(log), Some(application)) => what_if::run(log, application, format),
+        (Some(log), None) => replay::run(log, format),
+        (None, _) => predict::run(wanted, format),
     }
 }

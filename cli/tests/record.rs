@@ -180,6 +180,24 @@ fn what_serve_recorded_replays_exactly_after_its_end_and_after_a_kill() {
     assert_ne!(std::fs::read(&third).unwrap(), before);
 
     changed(path, &first, &exact);
+    under_another_application(path, &first, &exact);
+}
+
+/// Dead letters after one attempt in the place of three: more of them, and the recorded counts beside.
+fn under_another_application(path: &Path, log: &str, exact: &Value) {
+    std::fs::write(path.join("other.toml"), application(1)).unwrap();
+    let output = replay(path, &[log, "--application", "other.toml", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = said(&output);
+    assert_eq!((&told["result"], &told["recorded"]["counts"]), (&json!("what-if"), &exact["counts"]));
+    let (recorded, estimate) = (&told["recorded"]["counts"], &told["estimate"]["counts"]);
+    assert!(estimate["dead"].as_u64() > recorded["dead"].as_u64(), "{told}");
+    assert_eq!(estimate["retried"], json!(0));
+    let output = replay(path, &[log, "--application", "other.toml"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("a what-if, an estimate and no replay") && text.contains("Assumed:"), "{text}");
+    let output = replay(path, &[log, "--application", "missing.toml"]);
+    assert_eq!(output.status.code(), Some(2));
 }
 
 /// Changed and cut logs, and what is none.

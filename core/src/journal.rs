@@ -11,9 +11,11 @@
 //!
 //! - `frame`: entries as bytes and back, each guarded, each bounded.
 //! - `replay`: feeds a log to engines of this build and compares the effects.
+//! - `what_if`: another application in the place of the recorded one: an estimate.
 
 mod frame;
 mod replay;
+mod what_if;
 
 use std::hash::{Hash as _, Hasher as _};
 
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use frame::{Decoder, Encoder, EntryTooLarge};
 pub use replay::{Difference, Replay, ReplayError, Tally};
+pub use what_if::{LEARNED_BYTES_MAX, WhatIf};
 
 use crate::{Effect, Input, Settings, Time, engine::lookup::Mixer, model::Application};
 

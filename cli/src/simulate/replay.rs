@@ -1,28 +1,20 @@
-//! `flyball simulate --replay`: a log is read in pieces and fed to the engine of this build.
+//! `flyball simulate --replay`: a log is fed to the engine of this build, and all effects compared.
 
-use std::{
-    fmt::Write as _,
-    fs::File,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{fmt::Write as _, path::Path};
 
 use flyball_core::{
     Span, Time,
-    journal::{Decoder, Difference, EffectsHash, End, Replay, ReplayError, Tally},
+    journal::{Difference, EffectsHash, End, Replay, ReplayError, Tally},
 };
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::log;
 use crate::{
     arguments::Format,
     build,
     stop::{Stop, print, print_json},
     table::plain,
 };
-
-/// Read at once.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// How a replay ended.
 struct Ended {
@@ -38,54 +30,13 @@ struct Ended {
 /// # Errors
 /// Where a step is different: exit 1; where the log can't be read: exit 2.
 pub fn run(log: &Path, format: Format) -> Result<(), Stop> {
-    let shown = log.display().to_string();
-    let unreadable = |error: io::Error| Stop::wrong(format!("{shown} can't be read: {error}"));
-    let file = File::open(log).map_err(unreadable)?;
-    let bar = progress(&file);
-    let ended = feed(file, &bar);
-    bar.finish_and_clear();
-    let ended = ended.map_err(unreadable)?;
-    report(&shown, &ended, format)
-}
-
-fn progress(file: &File) -> ProgressBar {
-    let bytes = file.metadata().map(|metadata| metadata.len()).unwrap_or(0);
-    // What is over within a second shows nothing.
-    let bar = ProgressBar::new(bytes).with_finish(indicatif::ProgressFinish::AndClear);
-    let style = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left");
-    style.map_or_else(|_| ProgressBar::hidden(), |style| bar.with_style(style))
-}
-
-/// Feeds the whole log, as far as it goes.
-fn feed(mut file: File, bar: &ProgressBar) -> io::Result<Ended> {
-    let (mut decoder, mut replay) = (Decoder::default(), Replay::new());
-    let mut piece = vec![0; PIECE_BYTES];
-    let mut error = None;
-    while error.is_none() {
-        let read = match file.read(&mut piece) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        decoder.feed(piece.get(..read).unwrap_or_default());
-        error = take_all(&mut decoder, &mut replay).err();
-        bar.set_position(decoder.offset());
-    }
-    if error.is_none() && decoder.is_empty() {
-        error = Some(ReplayError::NotALog);
-    }
-    Ok(Ended { tally: replay.tally(), error, cut_bytes: decoder.left_bytes() })
-}
-
-fn take_all(decoder: &mut Decoder, replay: &mut Replay) -> Result<(), ReplayError> {
-    loop {
-        let offset = decoder.offset();
-        match decoder.next_entry()? {
-            Some(entry) => replay.take(entry, offset)?,
-            None => return Ok(()),
-        }
-    }
+    let mut replay = Replay::new();
+    let read = log::read(log, |entry, offset| replay.take(entry, offset))?;
+    let (error, cut_bytes) = match read {
+        Ok(cut_bytes) => (None, cut_bytes),
+        Err(error) => (Some(error), 0),
+    };
+    report(&log.display().to_string(), &Ended { tally: replay.tally(), error, cut_bytes }, format)
 }
 
 fn report(log: &str, ended: &Ended, format: Format) -> Result<(), Stop> {
@@ -93,7 +44,7 @@ fn report(log: &str, ended: &Ended, format: Format) -> Result<(), Stop> {
         None => ("exact", None),
         Some(ReplayError::Different(_)) => ("different", Some(Stop::silent())),
         Some(error) => {
-            let Tally { steps, .. } = ended.tally;
+            let steps = ended.tally.steps;
             let before = match steps {
                 0 => String::new(),
                 _ => format!("\n  {steps} steps before it were replayed and were exact"),
@@ -236,7 +187,7 @@ fn seconds(at: Time) -> String {
     format!("{}.{:06}", at.0 / 1_000_000, at.0 % 1_000_000)
 }
 
-fn lasting(span: Span) -> String {
+pub(super) fn lasting(span: Span) -> String {
     let seconds = span.0 / 1_000_000;
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds}.{:03} s", span.as_millis() % 1_000),

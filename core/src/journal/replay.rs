@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{EffectsHash, End, Entry, FORMAT, Head, Step};
+use super::{EffectsHash, End, Entry, FORMAT, Head, LEARNED_BYTES_MAX, Step};
 use crate::{
     Counts, Effect, Engine, Input, Name, Note, Refusal, Span, Time,
     engine::lookup::Mixer,
@@ -43,6 +43,15 @@ pub enum ReplayError {
         /// What is wrong.
         why: String,
     },
+    /// A what-if would have to remember more than it may.
+    #[error(
+        "up to byte {offset} the ends of runs take {LEARNED_BYTES_MAX} bytes in memory, which is the limit of \
+         a what-if; record for a shorter time"
+    )]
+    TooMuch {
+        /// Where it is reached, bytes from the log's start.
+        offset: u64,
+    },
     /// The engines did not want the same.
     #[error(transparent)]
     Different(Box<Difference>),
@@ -56,6 +65,7 @@ impl ReplayError {
             ReplayError::Format { .. } => "FE6002",
             ReplayError::Damaged { .. } => "FE6003",
             ReplayError::Different(_) => "FE6004",
+            ReplayError::TooMuch { .. } => "FE6005",
         }
     }
 }
@@ -174,6 +184,7 @@ pub struct Replay {
     fed: Option<Fed>,
     effects: Vec<Effect>,
     tally: Tally,
+    compares: bool,
 }
 
 impl Replay {
@@ -187,6 +198,22 @@ impl Replay {
     /// # Errors
     /// Where it is none that a recording writes there, or where its effects are different.
     pub fn take(&mut self, entry: Entry, offset: u64) -> Result<(), ReplayError> {
+        self.compares = true;
+        self.take_any(entry, offset)
+    }
+
+    /// The same, and compares nothing.
+    pub(super) fn take_as_it_is(&mut self, entry: Entry, offset: u64) -> Result<(), ReplayError> {
+        self.compares = false;
+        self.take_any(entry, offset)
+    }
+
+    /// What the last step led to.
+    pub(super) fn last_effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
+    fn take_any(&mut self, entry: Entry, offset: u64) -> Result<(), ReplayError> {
         let damaged = |why: &str| ReplayError::Damaged { offset, why: why.into() };
         match entry {
             Entry::Head(head) => self.application = Some(self.head(*head).map_err(|why| damaged(&why))?),
@@ -228,7 +255,7 @@ impl Replay {
         let shown = input.clone();
         fed.step(now, input, &mut self.effects);
         let came = EffectsHash::of(&self.effects);
-        if came != recorded {
+        if came != recorded && self.compares {
             return Err(ReplayError::Different(Box::new(Difference {
                 step: self.tally.steps + 1,
                 engine: self.tally.engines,

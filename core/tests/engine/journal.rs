@@ -3,7 +3,7 @@
 use crate::world::{Do, World, application};
 use flyball_core::{
     Body, CallerId, Effect, Engine, Input, InvocationId, Seq, Settings, Span, Time,
-    journal::{Decoder, EffectsHash, Encoder, End, Entry, Head, Replay, ReplayError, Step, Tally},
+    journal::{Decoder, EffectsHash, Encoder, End, Entry, Head, Replay, ReplayError, Step, Tally, WhatIf},
     model::Shared,
 };
 use proptest::prelude::*;
@@ -271,4 +271,91 @@ fn an_engine_with_another_seed_is_different() {
     let (_, end) = replay(&log.bytes);
     let Err(ReplayError::Different(difference)) = end else { panic!("the jitter of retries is the seed's") };
     assert!(difference.input.starts_with("Finished(") && !difference.effects.is_empty());
+}
+
+/// What would have come of a log under another application, and what came.
+fn what_if(log: &[u8], application: flyball_core::model::Application) -> (Tally, Tally, u64) {
+    let mut what_if = WhatIf::new(std::sync::Arc::new(application.check().unwrap()));
+    for pass in 0..2 {
+        let mut decoder = Decoder::default();
+        decoder.feed(log);
+        while let Some(entry) = decoder.next_entry().unwrap() {
+            match pass {
+                0 => what_if.learn(entry, decoder.offset()).unwrap(),
+                _ => what_if.take(entry, decoder.offset()).unwrap(),
+            }
+        }
+    }
+    let (recorded, assumed) = (what_if.recorded(), what_if.assumed_runs());
+    (recorded, what_if.finish(), assumed)
+}
+
+/// A flood at a slow function, with keys, calls, failures and a failed commit; each run takes a second.
+fn flood() -> World {
+    let mut world = World::new(application(5));
+    for round in 0..30_u32 {
+        world.send(round % 3, "first", (round % 4 == 0).then_some("key"));
+        world.call(3, "third", None);
+        world.commit_all();
+        world.advance(Span::from_millis(200));
+        if let Some(invocation) = world.starts.keys().next().copied().filter(|_| round % 3 == 0) {
+            let deed = if round % 9 == 0 {
+                Do::Fail(flyball_core::FailureKind::Permanent)
+            } else {
+                Do::Succeed { emits: 1 }
+            };
+            world.finish(invocation, &deed);
+            world.commit_all();
+        }
+        if round == 20 {
+            world.reopen();
+        }
+    }
+    world.run_out();
+    world.advance(Span::from_secs(60));
+    world
+}
+
+#[test]
+fn a_what_if_of_the_same_application_is_near_what_was_recorded() {
+    let world = flood();
+    let (recorded, other, assumed) = what_if(&world.log.bytes, application(5));
+    assert_eq!(other.counts.accepted, recorded.counts.accepted);
+    assert_eq!((other.counts.calls, other.counts.refused), (recorded.counts.calls, recorded.counts.refused));
+    assert_eq!(other.counts.waiting + other.counts.running, 0);
+    assert!(assumed <= 3, "{assumed}");
+    assert_eq!(other.engines, 2);
+}
+
+#[test]
+fn a_what_if_shows_what_other_limits_do() {
+    let world = flood();
+    let mut narrow = application(5);
+    narrow.tenant_defaults.waiting_events_max = 2;
+    narrow.tenants.clear();
+    let (recorded, other, _) = what_if(&world.log.bytes, narrow);
+    assert!(other.counts.refused > recorded.counts.refused, "{other:?}");
+    assert!(other.counts.accepted < recorded.counts.accepted);
+    let mut impatient = application(5);
+    impatient.functions.values_mut().for_each(|function| function.timeout = Span::from_millis(100));
+    let (recorded, other, _) = what_if(&world.log.bytes, impatient);
+    assert!(other.counts.dead > recorded.counts.dead, "{} {}", other.counts.dead, recorded.counts.dead);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Under any cap a what-if of any history keeps the invariants, which debug builds check at each step.
+    #[test]
+    fn a_what_if_of_any_history_ends(
+        cap in 4..12_u32,
+        other in 4..12_u32,
+        acts in prop::collection::vec(crate::any_act(), 1..80),
+    ) {
+        let mut world = World::new(application(cap));
+        acts.into_iter().for_each(|act| crate::perform(&mut world, act));
+        let (recorded, tally, _) = what_if(&world.log.bytes, application(other));
+        prop_assert_eq!(recorded.steps, world.log.steps);
+        prop_assert_eq!(recorded.engines, tally.engines);
+    }
 }
