@@ -7,6 +7,7 @@
 //! - [`Dependency`]: databases and services. - [`Lasting`]: how long something takes. - [`Expect`]: promises.
 
 mod file;
+pub mod observed;
 pub mod trace;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,8 @@ mod shape;
 mod step;
 mod values;
 
+pub(crate) use lasting::in_words;
+
 use crate::{
     Diagnostics, SourceMap,
     file::{self, Parsed, reader::Shape as _},
