@@ -7,7 +7,7 @@
 //! - `cloudformation`: parameters, mappings, conditions and intrinsic functions: a document becomes a [`Stack`].
 //! - `sam`: `AWS::Serverless::*` become plain resources, as AWS's translator makes them.
 //! - `serverless`: `serverless.yml` becomes a stack, as the Serverless Framework makes it.
-//! - `cdk`: which templates a `cdk.out` has.
+//! - `cdk`: which templates a `cdk.out` has. `terraform`: a plan becomes a stack.
 //! - `machine`: the states of a state machine's definition.
 //! - `wire`: resources become nodes and edges.
 //! - `join`: what stacks name of one another: exports, outputs. `packaged`: local files in the place of their paths.
@@ -28,6 +28,7 @@ mod sam;
 mod samconfig;
 mod serverless;
 mod stack;
+mod terraform;
 mod wire;
 
 pub use stack::{Resource, Stack};
@@ -159,6 +160,7 @@ pub fn stacks(inputs: Vec<Input>, options: &Options, local: &dyn Fn(&str) -> Opt
             Kind::Assembly => stacks.extend(cdk::stacks(&tree, file, &mut reading)),
             Kind::Composition => stacks.extend(serverless::composed(&tree, file, &mut reading)),
             Kind::Serverless => stacks.extend(serverless::stacks(&tree, file, &mut reading)),
+            Kind::Plan => stacks.push(terraform::stack(&tree, file, &mut reading)),
             Kind::Template => stacks.extend(cloudformation::stack(&tree, file, &mut reading)),
             Kind::Own => own = Some(file),
             Kind::Configuration => {}

@@ -13,7 +13,7 @@ const TEXT_BYTES_MAX: usize = 2_048;
 /// The texts of the folders of tests that hold templates.
 fn texts() -> Vec<String> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let mut folders = vec![tests.join("templates"), tests.join("wire")];
+    let mut folders = vec![tests.join("templates"), tests.join("wire"), tests.join("terraform")];
     let (mut texts, mut at) = (Vec::new(), 0);
     while let Some(folder) = folders.get(at).cloned() {
         at += 1;

@@ -8,8 +8,10 @@
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use flyball_app::{
+    check::{Look, check, ours},
     document::{Piece, Reference, Tree, Value},
     import::{Input, Options, Resource, Stacks, stacks},
+    profile::{Given, Profile},
 };
 
 fn input(path: &Path) -> Input {
@@ -291,8 +293,14 @@ fn how_long_large_templates_take() {
         let start = std::time::Instant::now();
         let imported = flyball_app::import::import(inputs(), &Options::default(), &|_| None);
         let (all, nodes) = (start.elapsed(), imported.design.nodes().count());
+        let (profile, given) = (Profile::built_in("aws").unwrap(), Given::default());
+        let look = Look { design: &imported.design, profile: &profile, given: &given };
+        let start = std::time::Instant::now();
+        let findings = check(&look, &ours()).len();
+        let rules = start.elapsed();
         println!(
-            "{resources} resources, {bytes} bytes: stacks {first:?}, with the graph ({nodes} nodes) {all:?}"
+            "{resources} resources, {bytes} bytes: stacks {first:?}, with the graph ({nodes} nodes) {all:?}, rules \
+             ({findings} findings) {rules:?}"
         );
     }
     let big = format!("a: {}\n", "x".repeat(50 << 20));

@@ -40,6 +40,8 @@ struct File {
     text: String,
     /// Byte offset of each line's start.
     lines: Vec<usize>,
+    /// Another tool wrote it.
+    made: bool,
 }
 
 impl Files {
@@ -49,13 +51,25 @@ impl Files {
         let lines = std::iter::once(0).chain(starts).collect();
         // More files than fit in an u32 do not fit in memory.
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.files.push(File { name: name.to_string(), text, lines });
+        self.files.push(File { name: name.to_string(), text, lines, made: false });
         id
     }
 
     /// Every file, in the order of [`Files::add`].
     pub fn ids(&self) -> impl Iterator<Item = FileId> + use<> {
         (0..u32::try_from(self.files.len()).unwrap_or(u32::MAX)).map(FileId)
+    }
+
+    /// Notes that another tool wrote a file: changes belong into what it was made of.
+    pub fn mark_made(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(id.0 as usize) {
+            file.made = true;
+        }
+    }
+
+    /// Whether another tool wrote a file.
+    pub fn is_made(&self, id: FileId) -> bool {
+        self.file(id).is_some_and(|file| file.made)
     }
 
     fn file(&self, id: FileId) -> Option<&File> {

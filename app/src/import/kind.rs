@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, rc::Rc};
 use super::{
     cloudformation,
     reading::{Reading, normal},
-    samconfig, serverless,
+    samconfig, serverless, terraform,
 };
 use crate::document::{FileId, Span, Tree, Value};
 
@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Composition,
     /// `serverless.yml`.
     Serverless,
+    /// A plan of Terraform.
+    Plan,
     /// A template of CloudFormation or SAM.
     Template,
     /// `flyball.toml`.
@@ -65,7 +67,9 @@ fn of_document(name: &str, tree: &Tree) -> Kind {
     } else if serverless::is_compose(name, tree) {
         Kind::Composition
     } else if has("provider") && (has("service") || has("functions")) {
-        Kind::Serverless
+        if elsewhere(tree).is_some() { Kind::Other } else { Kind::Serverless }
+    } else if terraform::is_plan(tree) {
+        Kind::Plan
     } else if has("AWSTemplateFormatVersion") || (is_map("Resources") && of_resources(tree)) {
         Kind::Template
     } else if has("application") && name.to_ascii_lowercase().ends_with(".toml") {
@@ -73,6 +77,13 @@ fn of_document(name: &str, tree: &Tree) -> Kind {
     } else {
         Kind::Other
     }
+}
+
+/// The provider of a service that runs elsewhere than on AWS.
+fn elsewhere(tree: &Tree) -> Option<&str> {
+    let provider = tree.get("provider")?;
+    let name = provider.get("name").unwrap_or(provider).as_str()?;
+    (name != "aws" && !name.contains('$')).then_some(name)
 }
 
 /// Whether `Resources` holds resources, or macros that make some.
@@ -101,7 +112,14 @@ pub(super) fn nested(found: &[(Kind, Rc<Tree>, FileId)], reading: &Reading<'_>) 
 /// Says of a file what it is, as it is none that is read here.
 pub(super) fn report(tree: &Tree, reading: &mut Reading<'_>) {
     let has = |keys: &[&str]| keys.iter().all(|key| tree.get(key).is_some());
-    let what = if tree.value == Value::Null {
+    let elsewhere = elsewhere(tree).filter(|_| has(&["service"]) || has(&["functions"]));
+    let of_service = elsewhere.map(|name| {
+        let name: String = name.chars().take(40).collect();
+        format!("this is a service for {name}, and only those for aws are read")
+    });
+    let what = if let Some(what) = &of_service {
+        what
+    } else if tree.value == Value::Null {
         "the file is empty, or holds nothing but comments"
     } else if has(&["apiVersion", "kind"]) {
         "this is an object of Kubernetes"
@@ -111,8 +129,8 @@ pub(super) fn report(tree: &Tree, reading: &mut Reading<'_>) {
         "this is an OpenAPI document: a template names it"
     } else if has(&["StartAt", "States"]) {
         "this is a state machine's definition: a template names it"
-    } else if has(&["terraform_version"]) || has(&["planned_values"]) {
-        "this is of Terraform, which is not read"
+    } else if has(&["terraform_version"]) {
+        "this is of Terraform, and no plan: `terraform show -json` of a saved plan is read"
     } else if has(&["services"]) {
         "this is a file of Docker Compose, or the like"
     } else if matches!(tree.value, Value::Map(_)) {
@@ -120,7 +138,8 @@ pub(super) fn report(tree: &Tree, reading: &mut Reading<'_>) {
     } else {
         "there is no map in it, as a template is one"
     };
-    let help = "give a template of CloudFormation or SAM, a serverless.yml, a cdk.out or a flyball.toml";
+    let help =
+        "give a template of CloudFormation or SAM, a serverless.yml, a cdk.out, a plan or a flyball.toml";
     let span = Span { end: tree.span.start, ..tree.span };
     reading.problem("FE3103", span, what.to_string(), help);
 }

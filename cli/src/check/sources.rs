@@ -336,6 +336,7 @@ fn looks_like_template(name: &str, bytes: &[u8]) -> bool {
     let start = bytes.get(..SNIFF_BYTES).unwrap_or(bytes);
     let has = |word: &[u8]| start.windows(word.len()).any(|part| part == word);
     has(b"Resources") && (has(b"AWS::") || has(b"AWSTemplateFormatVersion"))
+        || has(b"\"planned_values\"") && has(b"\"terraform_version\"")
 }
 
 #[cfg(test)]

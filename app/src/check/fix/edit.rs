@@ -27,6 +27,9 @@ pub fn beside(files: &Files, value: Span, entries: [(&str, &str); 2]) -> Option<
     let [(upper, text), lower] = entries;
     let whole = files.text(value.file);
     let (start, end) = (value.start as usize, value.end as usize);
+    if files.is_made(value.file) {
+        return None;
+    }
     if whole.get(start..end)?.contains('\n') {
         return None;
     }
@@ -66,6 +69,9 @@ pub fn beside(files: &Files, value: Span, entries: [(&str, &str); 2]) -> Option<
 /// be left empty.
 pub fn without(files: &Files, place: Span, names: &[&str]) -> Option<(Span, String)> {
     let (whole, at) = (files.text(place.file), place.start as usize);
+    if files.is_made(place.file) {
+        return None;
+    }
     let (start, end) = if is_json(files, place.file) {
         json_entry(whole, at, names)?
     } else {
@@ -75,7 +81,11 @@ pub fn without(files: &Files, place: Span, names: &[&str]) -> Option<(Span, Stri
     Some((span, String::new()))
 }
 
+/// The text of a place, where it can be changed: not what another tool wrote.
 fn text_of(files: &Files, span: Span) -> Option<&str> {
+    if files.is_made(span.file) {
+        return None;
+    }
     files.text(span.file).get(span.start as usize..span.end as usize)
 }
 

@@ -114,6 +114,9 @@ fn dead_letters_of_text(wire: &mut Wire<'_>, at: At, from: NodeId, policy: &Tree
 
 fn policy(wire: &mut Wire<'_>, at: At) {
     let properties = &wire.resource(at).properties;
+    let document = properties.get("PolicyDocument");
+    let is_open =
+        document.is_some_and(|tree| matches!(&tree.value, Value::Unknown(of) if of.one_of.is_empty()));
     let statements = properties.at(&["PolicyDocument", "Statement"]).map(Tree::one_or_many);
     let statements = statements.unwrap_or_default();
     let queues = properties.get("Queues").or_else(|| properties.get("Queue"));
@@ -130,6 +133,7 @@ fn policy(wire: &mut Wire<'_>, at: At) {
             wire.statements += statements.len();
             if let Kind::Queue(queue) = &mut wire.design.node_mut(to.node).kind {
                 queue.policies.extend(statements.iter().cloned());
+                queue.policies_unknown |= is_open;
             }
         }
     }
