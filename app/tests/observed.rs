@@ -161,7 +161,9 @@ proptest! {
             "Values": minutes.iter().map(|_| f).collect::<Vec<_>>() });
         let series: Vec<serde_json::Value> =
             [("Invocations", "Sum", 0), ("Errors", "Sum", 1), ("Duration", "p50", 2), ("Duration", "p99", 3)]
-            .iter().flat_map(|(metric, statistic, index)| names.iter().map(move |name| (metric, statistic, index, name)))
+            .iter().flat_map(|(metric, statistic, index)| {
+                names.iter().map(move |name| (metric, statistic, index, name))
+            })
             .map(|(metric, statistic, index, name)| {
                 let mut one = points(counts[*index].1);
                 one["Label"] = format!("lambda/{name}/{metric}/{statistic}/60").into();
@@ -173,7 +175,9 @@ proptest! {
             { "ReferenceId": 1, "Name": names[0], "Type": "AWS::Lambda::Function",
               "SummaryStatistics": { "TotalCount": counts[0].0, "TotalResponseTime": 5.0 },
               "Edges": [ { "ReferenceId": 2, "SummaryStatistics": { "TotalCount": counts[1].0, "TotalResponseTime": 1 },
-                           "ResponseTimeHistogram": [ { "Value": 1e-7, "Count": counts[2].0 }, { "Value": 1, "Count": 1 } ] },
+                           "ResponseTimeHistogram": [
+                                { "Value": 1e-7, "Count": counts[2].0 }, { "Value": 1, "Count": 1 }
+                            ] },
                          { "ReferenceId": 3, "SummaryStatistics": { "TotalCount": 5 } } ] },
             { "ReferenceId": 2, "Name": names[1], "Type": "Database::SQL" },
             { "ReferenceId": 3, "Name": names[2], "Type": "AWS::SNS" } ] });

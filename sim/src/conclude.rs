@@ -1,7 +1,8 @@
 //! What was counted becomes what is said.
 //!
 //! - `parts`: sources, functions, nodes, dependencies. - `limits`: limits with headroom, and which is behind what.
-//! - `cost`: what it costs. - `tenants`: tenants against one another. - `promises`: which held, since when not, because of what.
+//! - `cost`: what it costs. - `tenants`: tenants against one another. - `promises`: which held, since when not,
+//!   because of what.
 
 mod cost;
 mod limits;

@@ -1,7 +1,8 @@
 //! The load line: the load at which the first promise breaks, found by trying.
 //!
 //! A geometric sweep up or down from the stated traffic finds a load that holds and one that breaks; bisection of
-//! that bracket finds the line of the first seed. Each other seed begins there and finds its own. Then it is asked what raising the wall's limit
+//! that bracket finds the line of the first seed. Each other seed begins there and finds its own. Then it is
+//! asked what raising the wall's limit
 //! would bring, to which load one must go back for it to recover, and which assumptions the answer rests on.
 
 mod recovery;

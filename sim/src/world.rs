@@ -5,7 +5,8 @@
 //!
 //! - `agenda`: what will happen. - `client`: who sends, waits, gives up and tries again.
 //! - `invoke`: what goes into the engine and what it wants done. - `run`: functions as steps.
-//! - `calls`: what they ask dependencies. - `environment`: where they run. - `store`: commits and records. - `tally`: what is counted.
+//! - `calls`: what they ask dependencies. - `environment`: where they run. - `store`: commits and records. -
+//!   `tally`: what is counted.
 
 mod agenda;
 mod calls;

@@ -100,7 +100,8 @@ fn fills_history(look: &Look<'_>, id: NodeId, machine: &Machine) -> Option<Draft
          rounds{waiting} it has {most_said}, and the execution fails",
         words::list(&states)
     );
-    let help = "start a new execution before that, or go through the items by a distributed map; wait for a job by .sync \
+    let help = "start a new execution before that, or go through the items by a distributed map; \
+                wait for a job by .sync \
                 or a task token"
         .to_string();
     let limit = look.limit(Limit::MachineHistoryMax, "events of an execution's history")?;

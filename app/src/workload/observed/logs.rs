@@ -199,7 +199,8 @@ mod tests {
                     ms Memory Size: 128 MB\tMax Memory Used: 18 MB\tInit Duration: 146.5 ms\t";
         let told = Report { duration_ms: Some(12.34), init_ms: Some(146.5), memory_mb: Some(18.0) };
         assert_eq!(report(line), Some(told));
-        let tail = "2026-11-25T10:00:00 2026/11/25/[$LATEST]ab REPORT RequestId: 1 Billed Duration: 3 ms Duration: 2 ms";
+        let tail = "2026-11-25T10:00:00 2026/11/25/[$LATEST]ab REPORT RequestId: 1 \
+                    Billed Duration: 3 ms Duration: 2 ms";
         assert_eq!(report(tail).and_then(|report| report.duration_ms), Some(2.0));
         for other in ["", "START RequestId: 1", "REPORT RequestId: 1", "REPORT RequestId: 1 Duration: -5 ms"]
         {
