@@ -24,6 +24,8 @@ pub const LOAD_MAX: f64 = 1_024.0;
 pub const LOAD_MIN: f64 = 1.0 / 1_024.0;
 /// The bracket of the line is at most so wide: its ends' ratio.
 const WIDTH: f64 = 1.05;
+/// The widest step of a sweep.
+const STEP_MAX: f64 = 2.0;
 /// The same for what is only asked about the line.
 const WIDTH_COARSE: f64 = 1.15;
 /// Happenings of one run of a search. A run that reaches them without breaking ends the sweep.
@@ -75,29 +77,34 @@ enum Bracket {
     Zero { tried: f64 },
 }
 
-/// A bracket of the line no wider than `width`, from the load `from` on. `None`: broken off.
+/// A bracket of the line no wider than `width`, from the load `from` on. The sweep's first step is `step`, each later
+/// one its square, up to [`STEP_MAX`]. `None`: broken off.
 fn bracket(
     from: f64,
     width: f64,
+    step: f64,
     holds: &mut dyn FnMut(f64) -> Result<Option<bool>, Problem>,
 ) -> Result<Option<Bracket>, Problem> {
     let Some(first) = holds(from)? else { return Ok(None) };
     let (mut held, mut broke) = if first { (from, f64::INFINITY) } else { (0.0, from) };
-    while broke.is_infinite() {
+    let mut step = step;
+    while broke.is_infinite() || held == 0.0 {
+        let next = if broke.is_infinite() { held * step } else { broke / step };
         if held >= LOAD_MAX {
             return Ok(Some(Bracket::Never { tried: held }));
         }
-        let Some(holds) = holds(held * 2.0)? else { return Ok(None) };
-        if holds { held *= 2.0 } else { broke = held * 2.0 }
-    }
-    while held == 0.0 {
         if broke <= LOAD_MIN {
             return Ok(Some(Bracket::Zero { tried: broke }));
         }
-        let Some(holds) = holds(broke / 2.0)? else { return Ok(None) };
-        if holds { held = broke / 2.0 } else { broke /= 2.0 }
+        let Some(holds) = holds(next)? else { return Ok(None) };
+        if holds {
+            held = next
+        } else {
+            broke = next
+        }
+        step = (step * step).min(STEP_MAX);
     }
-    while broke / held > width {
+    while broke / held > width * (1.0 + 1e-9) {
         let between = libm::sqrt(held * broke);
         let Some(holds) = holds(between)? else { return Ok(None) };
         if holds { held = between } else { broke = between }
@@ -168,14 +175,15 @@ impl Trials<'_, '_> {
 
     /// The line of each seed, from that of the first on; then the line over all. `None`: broken off.
     fn over_seeds(&mut self) -> Result<Option<LineVerdict>, Problem> {
-        let (mut from, mut holds, mut breaks) = (1.0, Vec::new(), Vec::new());
+        let (mut from, mut step, mut holds, mut breaks) = (1.0, STEP_MAX, Vec::new(), Vec::new());
         for &seed in self.seeds {
-            let Some(found) = bracket(from, WIDTH, &mut |load| self.try_load(seed, load))? else {
+            let Some(found) = bracket(from, WIDTH, step, &mut |load| self.try_load(seed, load))? else {
                 return Ok(None);
             };
             match found {
                 Bracket::Between { holds: held, breaks: broke } => {
-                    from = held;
+                    // The next seed's line is near.
+                    (from, step) = (held, WIDTH);
                     holds.push(held);
                     breaks.push(broke);
                 }

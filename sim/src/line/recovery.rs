@@ -3,11 +3,10 @@
 use flyball_app::workload::{Shape, Volume};
 use flyball_core::Span;
 
-use super::{HAPPENINGS_MAX, Trials};
+use super::Trials;
 use crate::{
     plan::{Plan, Problem},
     result::{CurvePoint, LoadLineResult, Recovery, RunResult, figure},
-    world::Setting,
 };
 
 /// The load goes back after this share of the time.
@@ -39,7 +38,7 @@ pub(super) fn recovery(
             arrivals_per_s: figure(load * line.base_per_s),
             on_way_back: true,
             holds: after_s.is_some(),
-            ..CurvePoint::default()
+            ..lately(&run)
         });
         if let Some(after_s) = after_s {
             line.recovery = Recovery::At { load_factor: figure(load), after_s };
@@ -50,6 +49,26 @@ pub(super) fn recovery(
     }
     line.recovery = Recovery::NotAbove { load_factor: figure(last_not), waited_s };
     Ok(())
+}
+
+/// What the last quarter of a run was like.
+fn lately(run: &RunResult) -> CurvePoint {
+    let last = |series: &[f64]| {
+        let slots = series.get(series.len() * 3 / 4..).unwrap_or_default();
+        slots.iter().sum::<f64>() / slots.len().max(1) as f64
+    };
+    let over = |of: &dyn Fn(&crate::result::SourceResult) -> f64| run.sources.iter().map(of).sum::<f64>();
+    let (good, bad) = (over(&|s| last(&s.times.answered_per_s)), over(&|s| last(&s.times.errors_per_s)));
+    let slowest =
+        |of: &dyn Fn(&crate::result::SourceResult) -> f64| run.sources.iter().map(of).fold(0.0, f64::max);
+    CurvePoint {
+        goodput_per_s: figure(good),
+        errors_percent: if good + bad > 0.0 { figure(bad * 100.0 / (good + bad)) } else { 0.0 },
+        p99_ms: figure(slowest(&|s| last(&s.times.latency_p99_ms))),
+        dwell_p99_ms: figure(last(&run.platform.times.dwell_p99_ms)),
+        backlog_end: run.nodes.iter().map(|node| node.backlog_end).sum::<u64>() as f64,
+        ..CurvePoint::default()
+    }
 }
 
 /// How long after the relief good answers came again and backlogs were back. `None`: not by the end.
@@ -100,7 +119,6 @@ impl Plan {
             ];
             source.source.shape = Shape::Points(points);
         }
-        let _ = Setting { seed: 0, load: 1.0, happenings_max: HAPPENINGS_MAX };
         Some(plan)
     }
 }

@@ -52,7 +52,7 @@ fn side(
     };
     let seed = trials.seeds.first().copied().unwrap_or(0);
     let mut because = String::new();
-    let found = bracket(holds, WIDTH_COARSE, &mut |load| {
+    let found = bracket(holds, WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
         let Some(run) = trials.one(&plan, seed, load)? else { return Ok(None) };
         let broken = run.broken().next();
         if let Some(limit) = broken.and_then(|promise| promise.broken.as_ref()?.because.as_ref()) {

@@ -52,7 +52,7 @@ impl Trials<'_, '_> {
         let Some(plan) = self.plan.with_limit_raised(&limit) else { return Ok(None) };
         let seed = self.seeds.first().copied().unwrap_or(0);
         let mut last_broken = None;
-        let found = bracket(holds, WIDTH_COARSE, &mut |load| {
+        let found = bracket(holds, WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
             let Some(run) = self.one(&plan, seed, load)? else { return Ok(None) };
             let held = run.broken().next().is_none();
             if !held {
