@@ -153,7 +153,11 @@ fn entrance(application: &Application, names: &Names, to: &str, label: &str) -> 
     if let Some(EmitTo::Target(target)) = names.targets.get(to) {
         return Ok(Entrance::Send { target: target.clone(), attributes: attributes(label) });
     }
-    let routes: Vec<String> = application.routes.iter().map(|route| route.path.clone()).collect();
+    let spelled = |route: &Route| match route.methods.first() {
+        Some(method) => format!("{method} {}", route.path),
+        None => route.path.clone(),
+    };
+    let routes: Vec<String> = application.routes.iter().map(spelled).collect();
     let known = names.targets.keys().chain(&routes);
     let what = format!("traffic {label} comes in at {to:?}, which the application does not have");
     Err(unknown(what, to, known, "write `to = \"NAME\"`: a route, queue, topic, bus or function"))

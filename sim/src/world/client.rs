@@ -78,13 +78,13 @@ pub(crate) struct Request {
 impl Senders {
     pub(crate) fn new(plan: &Plan, setting: Setting) -> Result<Senders, Problem> {
         let mut of = Vec::new();
-        for (number, source) in plan.sources.iter().enumerate() {
+        for source in &plan.sources {
             let stated = &source.source;
-            let name = format!("{number} {}", source.label);
+            let name = source.label.clone();
             let arrivals = Arrivals::new(&name, stated, plan.duration, setting.load, setting.seed);
             let arrivals = arrivals.map_err(|wrong| Problem {
                 what: wrong.to_string(),
-                help: "state other traffic, or simulate a shorter time".into(),
+                help: "docs/simulate.md has all bounds".into(),
             })?;
             let gateway = match &source.entrance {
                 Entrance::Call { gateway_timeout, .. } => *gateway_timeout,

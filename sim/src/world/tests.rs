@@ -123,7 +123,8 @@ fn the_line_of_a_function_is_where_its_slots_are_full() {
 /// standard deviations. It takes the newest idle environment where we take the one used last.
 #[test]
 fn environments_are_as_many_and_as_cold_as_simfaas_has_them() {
-    let template = "Resources:\n  Answer:\n    Type: AWS::Lambda::Function\n    Properties:\n      Timeout: 900\n";
+    let template =
+        "Resources:\n  Answer:\n    Type: AWS::Lambda::Function\n    Properties:\n      Timeout: 900\n";
     let input = flyball_app::import::Input { name: "template.yaml".into(), text: template.into() };
     let imported = flyball_app::import::import(vec![input], &Default::default(), &|_| None);
     let traffic = r#"
@@ -150,6 +151,10 @@ age_max = "365d"
     let cold = function.cold_starts as f64 / function.runs as f64;
     let within = |measured: f64, theirs: f64, sd: f64| (measured - theirs).abs() <= 3.0 * sd;
     assert!(within(cold, 0.001_364, 0.000_122), "cold starts {cold}");
-    assert!(within(mean(&function.environments), 7.701, 0.048), "{} environments", mean(&function.environments));
+    assert!(
+        within(mean(&function.environments), 7.701, 0.048),
+        "{} environments",
+        mean(&function.environments)
+    );
     assert!(within(mean(&function.concurrency), 1.793, 0.005_7), "{} running", mean(&function.concurrency));
 }
