@@ -220,12 +220,15 @@ mod tests {
     fn a_wrong_file_is_refused() {
         let row = |row: &str| read(&format!("collected = \"\"\nregion = \"\"\n[prices]\n{row}")).unwrap_err();
         let good = "source = \"\", date = \"\", per = 1";
-        let told = [
-            row(&format!("\"lambda.request\" = {{ usd = 1, {good} }}")),
-            row(&format!("\"lambda.requests\" = {{ {good} }}")),
-            row(&format!("\"lambda.requests\" = {{ tiers = [[5, 1.0]], {good} }}")),
-            row(&format!("\"lambda.requests\" = {{ usd = -1, {good} }}")),
+        let wrong = "lambda.requests: tiers that ascend from 0, prices of 0 or more, `per` above 0";
+        let cases = [
+            (format!("\"lambda.request\" = {{ usd = 1, {good} }}"), "lambda.request: no such price"),
+            (format!("\"lambda.requests\" = {{ {good} }}"), "lambda.requests: `usd` or `tiers`"),
+            (format!("\"lambda.requests\" = {{ tiers = [[5, 1.0]], {good} }}"), wrong),
+            (format!("\"lambda.requests\" = {{ usd = -1, {good} }}"), wrong),
         ];
-        insta::assert_snapshot!(told.join("\n"));
+        for (text, told) in cases {
+            assert_eq!(row(&text), told);
+        }
     }
 }

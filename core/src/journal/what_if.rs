@@ -45,12 +45,20 @@ struct Shown {
     committing: Span,
     /// Who was told to look again: they came again.
     again: BTreeSet<CallerId>,
-    // While it is learned:
+    /// While it is learned. Runs that are left in the end had not ended when the recorded engine did.
     started: BTreeMap<InvocationId, (Time, Runner)>,
     asked: BTreeMap<BatchNo, Time>,
 }
 
 impl Shown {
+    /// All of the engine was learned: what had not ended goes on until its deadline.
+    fn complete(&mut self) {
+        for (_, (_, runner)) in std::mem::take(&mut self.started) {
+            let run = Run { lasting: Span(u64::MAX), outcome: ended(Vec::new()) };
+            self.runs.entry(runner).or_default().push_back(run);
+        }
+    }
+
     fn see(&mut self, now: Time, effects: &[Effect]) {
         for effect in effects {
             match effect {
@@ -107,6 +115,8 @@ struct Other {
     began: Time,
     shown: Shown,
     last: BTreeMap<Name, Span>,
+    /// Events emitted.
+    emitted: u32,
     assumed_runs: u64,
 }
 
@@ -176,7 +186,8 @@ impl WhatIf {
             Entry::Engine(settings) => {
                 self.end_engine();
                 self.tally.engines += 1;
-                let shown = self.learned.pop_front().unwrap_or_default();
+                let mut shown = self.learned.pop_front().unwrap_or_default();
+                shown.complete();
                 let engine = Engine::new(self.application.clone(), settings);
                 self.other = Some(Other::new(Fed { engine, at_opening: None }, shown));
             }
@@ -227,6 +238,7 @@ impl Other {
             began: Time(0),
             shown,
             last: BTreeMap::new(),
+            emitted: 0,
             assumed_runs: 0,
         }
     }
@@ -237,6 +249,7 @@ impl Other {
             self.began = until;
             return;
         }
+        let mut ticked = None;
         loop {
             let due = self.due.first_key_value().map(|((at, _), _)| *at);
             let deadline = self.fed.engine.next_deadline();
@@ -249,6 +262,11 @@ impl Other {
                 return;
             }
             if due.is_none_or(|due| due > next) {
+                // A deadline that stays though it was told is not told again.
+                if ticked == Some(next) {
+                    return;
+                }
+                ticked = Some(next);
                 self.step(next, Input::Tick, tally);
                 continue;
             }
@@ -358,6 +376,11 @@ impl Other {
             .resize_with(events, || EventResult { verdict: Ok(Body::default()), emits: Vec::new() });
         // What it read has no version here.
         outcome.reads.clear();
+        // Two recorded runs of one event emit under the same ids, and here both may commit.
+        for emit in outcome.results.iter_mut().flat_map(|result| &mut result.emits) {
+            self.emitted = self.emitted.wrapping_add(1);
+            emit.envelope.id = emit.envelope.id.emitted(self.emitted);
+        }
         let at = self.at(self.now.after(lasting), Due::Finished(start.invocation, outcome));
         self.runs.insert(start.invocation, (at, events));
     }

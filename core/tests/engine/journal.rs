@@ -290,56 +290,56 @@ fn what_if(log: &[u8], application: flyball_core::model::Application) -> (Tally,
     (recorded, what_if.finish(), assumed)
 }
 
-/// A flood at a slow function, with keys, calls, failures and a failed commit; each run takes a second.
-fn flood() -> World {
-    let mut world = World::new(application(5));
-    for round in 0..30_u32 {
-        world.send(round % 3, "first", (round % 4 == 0).then_some("key"));
-        world.call(3, "third", None);
+/// One event after the other; each run takes 200 ms.
+fn in_turns(application: flyball_core::model::Application, events: u32) -> World {
+    let mut world = World::new(application);
+    for event in 0..events {
+        world.send(event % 3, "first", (event == 1).then_some("key"));
         world.commit_all();
         world.advance(Span::from_millis(200));
-        if let Some(invocation) = world.starts.keys().next().copied().filter(|_| round % 3 == 0) {
-            let deed = if round % 9 == 0 {
-                Do::Fail(flyball_core::FailureKind::Permanent)
-            } else {
-                Do::Succeed { emits: 1 }
-            };
-            world.finish(invocation, &deed);
-            world.commit_all();
-        }
-        if round == 20 {
-            world.reopen();
-        }
+        let invocation = *world.starts.keys().next().unwrap();
+        world.finish(invocation, &Do::Succeed { emits: 0 });
+        world.commit_all();
+        world.advance(Span::from_millis(1));
     }
-    world.run_out();
-    world.advance(Span::from_secs(60));
     world
 }
 
 #[test]
-fn a_what_if_of_the_same_application_is_near_what_was_recorded() {
-    let world = flood();
-    let (recorded, other, assumed) = what_if(&world.log.bytes, application(5));
-    assert_eq!(other.counts.accepted, recorded.counts.accepted);
-    assert_eq!((other.counts.calls, other.counts.refused), (recorded.counts.calls, recorded.counts.refused));
-    assert_eq!(other.counts.waiting + other.counts.running, 0);
-    assert!(assumed <= 3, "{assumed}");
-    assert_eq!(other.engines, 2);
+fn a_what_if_of_the_same_application_does_the_same() {
+    let mut world = in_turns(application(5), 12);
+    world.send(1, "first", Some("key"));
+    let (recorded, estimate, assumed) = what_if(&world.log.bytes, application(5));
+    assert_eq!((recorded.counts.accepted, recorded.counts.duplicates), (12, 1));
+    assert_eq!((estimate.counts, assumed), (recorded.counts, 0));
 }
 
 #[test]
-fn a_what_if_shows_what_other_limits_do() {
-    let world = flood();
+fn a_what_if_with_less_room_refuses_what_was_accepted() {
+    let mut world = World::new(application(5));
+    for _ in 0..20 {
+        world.send(0, "first", None);
+    }
+    world.commit_all();
+    world.advance(Span::from_millis(1));
     let mut narrow = application(5);
     narrow.tenant_defaults.waiting_events_max = 2;
-    narrow.tenants.clear();
-    let (recorded, other, _) = what_if(&world.log.bytes, narrow);
-    assert!(other.counts.refused > recorded.counts.refused, "{other:?}");
-    assert!(other.counts.accepted < recorded.counts.accepted);
+    let (recorded, estimate, _) = what_if(&world.log.bytes, narrow);
+    assert_eq!((recorded.counts.accepted, recorded.counts.refused), (20, 0));
+    assert!(estimate.counts.refused > 0, "{estimate:?}");
+    assert_eq!(estimate.counts.accepted + estimate.counts.refused, 20);
+}
+
+#[test]
+fn a_what_if_with_a_shorter_timeout_ends_runs_that_took_longer() {
+    let mut world = in_turns(application(5), 1);
+    world.advance(Span::from_secs(60));
     let mut impatient = application(5);
     impatient.functions.values_mut().for_each(|function| function.timeout = Span::from_millis(100));
-    let (recorded, other, _) = what_if(&world.log.bytes, impatient);
-    assert!(other.counts.dead > recorded.counts.dead, "{} {}", other.counts.dead, recorded.counts.dead);
+    let (recorded, estimate, assumed) = what_if(&world.log.bytes, impatient);
+    assert_eq!((recorded.counts.done, recorded.counts.dead), (1, 0));
+    assert_eq!((estimate.counts.done, estimate.counts.dead), (0, 1));
+    assert_eq!(assumed, 2, "its second and third run");
 }
 
 proptest! {
