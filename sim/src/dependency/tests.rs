@@ -257,7 +257,7 @@ fn a_database_does_not_recover_from_a_storm_while_its_orphans_go_on() {
         (
             "queries end with their callers",
             workload::Dependency { cancels: true, ..database.clone() },
-            0.0..0.3,
+            0.9..1.1,
         ),
         (
             "queries are broken off before their callers go",
