@@ -23,7 +23,8 @@ pub use file::{
 /// A traffic file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Workload {
-    /// How much time is simulated. `None`: an hour, or as long as the traces are.
+    /// How much time is simulated. `None`: an hour, or as long as the traces are. Traffic that has days and no traces:
+    /// one of them.
     pub duration: Option<Span>,
     /// `[traffic.NAME]`.
     pub traffic: BTreeMap<Name, Source>,

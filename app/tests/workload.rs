@@ -63,6 +63,22 @@ fn what_the_least_file_leaves_out_is_listed() {
     insta::assert_snapshot!("assumed", assumed.join("\n"));
 }
 
+/// A day begins with its least: an hour of it would say nothing of the peak.
+#[test]
+fn traffic_that_has_days_is_simulated_for_one() {
+    let duration = |text: &str| {
+        let read = workload::read("t", text).unwrap();
+        (read.workload.duration, read.assumed.iter().any(|one| one.key == "duration"))
+    };
+    let day = "[traffic.a]\npeak_per_s = 1\npeak_to_mean = 2\n";
+    assert_eq!(duration(day), (Some(Span::from_secs(86_400)), true));
+    let half = "[traffic.b]\npeak_per_s = 1\nshape.diurnal = { peak_to_mean = 2, period = '2d' }\n";
+    assert_eq!(duration(&format!("{day}{half}")), (Some(Span::from_secs(2 * 86_400)), true));
+    assert_eq!(duration(&format!("duration = '1h'\n{day}")), (Some(Span::from_secs(3_600)), false));
+    assert_eq!(duration(&format!("{day}[traffic.c]\ntrace = 'a.csv'\n")), (None, false));
+    assert_eq!(duration("[traffic.a]\npeak_per_s = 1\n"), (None, false));
+}
+
 #[test]
 fn a_file_that_is_too_large_is_not_looked_at() {
     let text = "\n".repeat(FILE_BYTES_MAX + 1);

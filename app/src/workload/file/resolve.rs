@@ -65,6 +65,7 @@ pub(crate) fn workload(
         let source = all.source(&name, source, workload.duration);
         workload.traffic.extend(source.map(|source| (name, source)));
     }
+    workload.duration = workload.duration.or_else(|| all.day(&workload));
     let items = workload.traffic.values().map(|source| source.items).max().unwrap_or(1);
     for (name, function) in functions {
         let behaviour = all.function(&name, function, items);
@@ -82,6 +83,21 @@ impl Resolve<'_> {
     fn wrong(&mut self, code: Code, place: &[&str], message: String, help: &str) {
         let place: Vec<String> = place.iter().map(|key| (*key).to_string()).collect();
         self.reader.add_at(code, &place, self.sources, message, help.into());
+    }
+
+    /// Where a file says no duration and its traffic has days: the longest of them, or its peak would not be seen.
+    fn day(&mut self, workload: &Workload) -> Option<Span> {
+        let traced = |source: &Source| matches!(source.volume, Volume::Trace(_));
+        if workload.traffic.values().any(traced) || self.sources.has(&["duration"]) {
+            return None;
+        }
+        let day = |source: &Source| match source.shape {
+            Shape::Diurnal { period, .. } => Some(period),
+            _ => None,
+        };
+        let longest = workload.traffic.values().filter_map(day).max()?;
+        self.assume(&["duration"], format!("{:?}", in_words(longest)));
+        Some(longest)
     }
 
     fn at_most(&mut self, many: usize, most: usize, key: &str) {

@@ -20,7 +20,8 @@ use crate::file::{
 table! {
     /// A traffic file: what comes in, what functions do with it, what they depend on, what is expected.
     File {
-        /// How much time is simulated; more than 0, to 366d. Default: an hour, or as long as the traces are.
+        /// How much time is simulated; more than 0, to 366d. Default: an hour, a day of the traffic where it has one,
+        /// or as long as the traces are.
         duration = "duration": Option<Lapse>,
         /// Traffic, by the name of the place where it comes in.
         traffic = "traffic": Need<Named<Source>>,
