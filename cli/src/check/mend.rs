@@ -71,7 +71,9 @@ pub(super) fn run(
 /// What is said where nothing is changed, and with which option something would be.
 fn nothing(which: Mend, findings: &[Finding]) -> String {
     let others = findings.iter().filter(|finding| {
-        which == Mend::Safe && finding.suppressed.is_none() && finding.fix.as_ref().is_some_and(|fix| !fix.safe)
+        which == Mend::Safe
+            && finding.suppressed.is_none()
+            && finding.fix.as_ref().is_some_and(|fix| !fix.safe)
     });
     match others.count() {
         0 => "nothing to mend\n\n".to_string(),
