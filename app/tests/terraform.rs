@@ -105,3 +105,32 @@ fn a_state_is_no_plan() {
         ["this is of Terraform, and no plan: `terraform show -json` of a saved plan is read"]
     );
 }
+
+#[test]
+fn a_large_plan_is_followed_to_its_end() {
+    const COUNT: usize = 2_000;
+    let (mut resources, mut configured) = (Vec::new(), Vec::new());
+    for at in 0..COUNT {
+        for of in ["aws_sqs_queue", "aws_lambda_function", "aws_lambda_event_source_mapping"] {
+            let head =
+                format!(r#""address": "{of}.a{at}", "mode": "managed", "type": "{of}", "name": "a{at}""#);
+            resources.push(format!("{{{head}, \"values\": {{}}}}"));
+            if of == "aws_lambda_event_source_mapping" {
+                let to = |of: &str| format!(r#"{{"references": ["{of}.a{at}.arn", "{of}.a{at}"]}}"#);
+                let (source, function) = (to("aws_sqs_queue"), to("aws_lambda_function"));
+                configured.push(format!(
+                    r#"{{{head}, "expressions": {{"event_source_arn": {source}, "function_name": {function}}}}}"#
+                ));
+            }
+        }
+    }
+    let text = format!(
+        r#"{{"planned_values": {{"root_module": {{"resources": [{}]}}}},
+        "configuration": {{"root_module": {{"resources": [{}]}}}}}}"#,
+        resources.join(","),
+        configured.join(",")
+    );
+    let imported = of_text(&text);
+    assert_eq!(imported.design.edges().count(), COUNT);
+    assert!(imported.design.unresolved.is_empty(), "{:?}", imported.design.unresolved.first());
+}

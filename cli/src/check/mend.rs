@@ -40,7 +40,7 @@ pub(super) fn run(
         }
     }
     if mended.files.is_empty() {
-        said.push_str("nothing to mend\n\n");
+        said.push_str(&nothing(which, &findings));
         return Ok((said, before));
     }
     let changed: BTreeMap<&str, &str> =
@@ -66,6 +66,20 @@ pub(super) fn run(
     let names: Vec<String> = changed.keys().map(|name| plain(name)).collect();
     let _ = writeln!(said, "{count} finding{plural} mended in {}\n", names.join(", "));
     Ok((said, after))
+}
+
+/// What is said where nothing is changed, and with which option something would be.
+fn nothing(which: Mend, findings: &[Finding]) -> String {
+    let others = findings.iter().filter(|finding| {
+        which == Mend::Safe
+            && finding.suppressed.is_none()
+            && finding.fix.as_ref().is_some_and(|fix| !fix.safe)
+    });
+    match others.count() {
+        0 => "nothing to mend\n\n".to_string(),
+        1 => "nothing to mend without --fix-unsafe; with it, 1 finding\n\n".to_string(),
+        count => format!("nothing to mend without --fix-unsafe; with it, {count} findings\n\n"),
+    }
 }
 
 /// Whether a finding is in what another tool makes of its sources.

@@ -101,8 +101,7 @@ fn fills_history(look: &Look<'_>, id: NodeId, machine: &Machine) -> Option<Draft
         words::list(&states)
     );
     let help = "start a new execution before that, or go through the items by a distributed map; \
-                wait for a job by .sync \
-                or a task token"
+                wait for a job by .sync or a task token"
         .to_string();
     let limit = look.limit(Limit::MachineHistoryMax, "events of an execution's history")?;
     let value = Quantity::stated("events of a round", number(round.events_min()), "");

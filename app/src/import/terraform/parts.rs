@@ -46,6 +46,9 @@ pub(super) fn complete(place: Place<'_>, planned: &Planned<'_>, made: &mut Made)
     }
 }
 
+/// Resources of which a function's variables are made that are looked at. AWS takes 4 KB of variables.
+const NAMED_MAX: usize = 100;
+
 /// Variables that are known, and one for each resource that the others are made of.
 fn variables(place: Place<'_>, planned: &Planned<'_>) -> Option<Tree> {
     let place = place.at("environment.variables");
@@ -55,7 +58,8 @@ fn variables(place: Place<'_>, planned: &Planned<'_>) -> Option<Tree> {
         planned.unknown.and_then(|tree| tree.get("environment")).and_then(|tree| tree.items().first());
     let unknown = block.and_then(|block| block.get("variables")).map(Tree::entries).unwrap_or_default();
     let unknown: Vec<&Entry> = unknown.iter().filter(|entry| entry.value.as_bool() == Some(true)).collect();
-    let named = place.named();
+    let mut named = place.named();
+    named.truncate(NAMED_MAX);
     for (at, reference) in named.iter().enumerate() {
         // Which of several is in which variable, a plan does not tell.
         let key = match (unknown.as_slice(), named.len()) {
@@ -164,9 +168,17 @@ fn inline_policies(place: Place<'_>, planned: &Planned<'_>) -> Vec<Resource> {
     policies.collect()
 }
 
+/// How much of a policy's text is read for one of the plan's steps.
+const POLICY_BYTES_A_STEP: usize = 100;
+
 /// A policy of the plan that a role is given.
 fn attached(plan: &Plan<'_>, place: Place<'_>, planned: &Planned<'_>) -> Option<Resource> {
     let policy = plan.planned.get(place.at("policy_arn").planned()?)?;
+    // One large policy can be given to many roles.
+    let bytes = policy.values.get("policy").and_then(Tree::as_str).map_or(0, str::len);
+    if !plan.spend(1 + bytes / POLICY_BYTES_A_STEP) {
+        return None;
+    }
     let document = rows::property(Place::of(plan, policy), "policy", How::Policy)?;
     let mut made = Made::new(planned.span);
     made.put("RoleName", place.at("role").link());

@@ -8,8 +8,9 @@ use std::{
 use super::address::{Part, parts};
 use crate::document::{Span, Tree};
 
-/// How many expressions one plan follows: outputs and variables can name one another in circles.
-const STEPS_MAX: usize = 200_000;
+/// How many references one plan follows, and parts of policies that are copied: outputs and variables can name one
+/// another in circles.
+const STEPS_MAX: usize = 1_000_000;
 
 /// How many outputs and variables lie between an expression and a resource, at most.
 const DEPTH_MAX: usize = 32;
@@ -217,6 +218,10 @@ impl<'p> Plan<'p> {
         let mut references: Vec<&str> = references.iter().filter_map(Tree::as_str).collect();
         references.sort_unstable();
         references.dedup();
+        if depth == 0 || !self.spend(references.len()) {
+            found.open = Some("its expressions name one another without an end".into());
+            return;
+        }
         for (at, reference) in references.iter().enumerate() {
             // Terraform lists `aws_sqs_queue.q.arn`, and `aws_sqs_queue.q` for it.
             let is_part = |other: &&str| {
@@ -226,10 +231,6 @@ impl<'p> Plan<'p> {
             let longer = references.iter().skip(at + 1).take_while(|other| other.starts_with(reference));
             if longer.take(LONGER_MAX).any(is_part) {
                 continue;
-            }
-            if depth == 0 || !self.spend(1) {
-                found.open = Some("its expressions name one another without an end".into());
-                return;
             }
             self.reference(scope, index, &parts(reference), depth, found);
         }

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use super::plan::{Found, Plan, Planned, Statements};
 use crate::document::{Entry, Format, Reference, Span, Tree, Value, parse_inside};
 
+/// Principals and conditions of one statement that are looked at.
+const BLOCKS_MAX: usize = 50;
+
 /// A place in a resource's values, with what the configuration says there.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'p> {
@@ -174,7 +177,7 @@ impl<'p> Place<'p> {
                 entries.extend(said(written).map(|values| entry(key, values)));
             }
             let mut principals: Vec<Entry> = Vec::new();
-            for one in block.get("principals").map(Tree::items).unwrap_or_default() {
+            for one in block.get("principals").map(Tree::items).unwrap_or_default().iter().take(BLOCKS_MAX) {
                 let of = one.at(&["type", "constant_value"]).and_then(Tree::as_str).unwrap_or("AWS");
                 let of = if of == "*" { "AWS" } else { of };
                 let values = one.get("identifiers").map(|expression| self.values(statements, expression));
@@ -198,7 +201,7 @@ impl<'p> Place<'p> {
         let span = self.span();
         let entry = |key: &str, value| Entry { key: key.into(), key_span: span, value };
         let mut tests: Vec<Entry> = Vec::new();
-        for one in conditions {
+        for one in conditions.iter().take(BLOCKS_MAX) {
             let text = |key: &str| one.at(&[key, "constant_value"]).and_then(Tree::as_str);
             let (Some(test), Some(variable), Some(values)) =
                 (text("test"), text("variable"), one.get("values"))
