@@ -10,7 +10,7 @@ mod file;
 pub mod observed;
 pub mod trace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flyball_core::{Name, Span};
 
@@ -36,6 +36,8 @@ pub struct Workload {
     pub environments: Environments,
     /// `[store]`: what is known of Flyball's own store.
     pub store: Store,
+    /// `[real]`: what functions that are run, not modelled, get to see.
+    pub real: Real,
     /// `[[expect]]`. Empty: the default promises.
     pub expects: Vec<Expect>,
     /// `[[assert]]`: what must hold of outcomes and key-value data, whatever fails.
@@ -369,6 +371,46 @@ pub struct Environments {
 pub struct Store {
     /// What one group commit takes. `None`: assumed.
     pub commit: Option<Lasting>,
+}
+
+/// Instructions (units of fuel) of a real function that are one microsecond, where nothing says: `docs/performance.md`.
+pub const FUEL_PER_US: u64 = 1_000;
+
+/// What functions that are run, not modelled, get to see.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Real {
+    /// Functions that are run though something is stated of them. Whoever runs them adds the others that it can run.
+    pub functions: BTreeSet<String>,
+    /// Instructions that are one microsecond. `None`: assumed.
+    pub fuel_per_us: Option<u64>,
+    /// Secrets, the same of every tenant.
+    pub secrets: BTreeMap<String, String>,
+    /// Dependencies by `HOST` or `HOST:PORT`.
+    pub hosts: BTreeMap<String, String>,
+    /// What the events of a source are, by the source's name.
+    pub traffic: BTreeMap<Name, Sent>,
+}
+
+/// What a source sends. In texts, `{event}`, `{tenant}` and `{random}` stand for the event's number, the tenant's
+/// name, and 64 hexadecimal digits that follow from the seed and the event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Files, relative to the traffic file: each event is one of them. Empty: no body.
+    pub bodies: Vec<String>,
+    /// Of a route. Default `POST`.
+    pub method: Option<String>,
+    /// Of a route: path and query. Default: the route's own, with the tenant's name for `{tenant}`.
+    pub path: Option<String>,
+    /// Of a route.
+    pub headers: BTreeMap<String, String>,
+    /// CloudEvents `type`, of what is no route.
+    pub kind: Option<String>,
+    /// CloudEvents `datacontenttype`, of what is no route.
+    pub content_type: Option<String>,
+    /// The header that carries `sha256=` and the body's HMAC-SHA256.
+    pub sign_header: Option<String>,
+    /// The secret (of `secrets`) that it is made with.
+    pub sign_secret: Option<String>,
 }
 
 /// A promise.

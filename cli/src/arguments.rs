@@ -172,6 +172,10 @@ pub struct Simulate {
     /// Search for the load at which the first promise breaks
     #[arg(long)]
     pub load_line: bool,
+    /// Run the application's own components instead of modelling them: [real] in the traffic
+    /// file says what they get to see
+    #[arg(long, conflicts_with = "load_line")]
+    pub real: bool,
     /// Write the report as one page for a browser
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,

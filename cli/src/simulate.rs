@@ -3,9 +3,11 @@
 //! - `predict`: the application under stated traffic: its load line, its cost.
 //! - `replay`: a log that `flyball serve --record` wrote, fed to the engine again. `log`: reading one.
 //! - `what_if`: the same under another application, an estimate.
+//! - `real`: its own functions, run instead of modelled.
 
 mod log;
 mod predict;
+mod real;
 mod replay;
 mod what_if;
 

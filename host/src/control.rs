@@ -14,13 +14,15 @@ use flyball_core::{
     invocation::{CallError, GuestCall, HostCall, HostReply, Invocation, LogLevel, Reply, Step},
 };
 
-use crate::Backend;
+use crate::{Backend, deterministic::Inside};
 
 /// One run's shared state.
 pub(crate) struct Control {
     pub(crate) tenant: Arc<str>,
     pub(crate) deadline: Instant,
     backend: Arc<dyn Backend>,
+    /// A deterministic run has this instead of a machine.
+    inside: Option<Arc<Inside>>,
     /// `None` once the run is over.
     invocation: Mutex<Option<Invocation>>,
     memory_bytes_peak: AtomicU64,
@@ -42,6 +44,7 @@ impl Control {
             tenant,
             deadline,
             backend,
+            inside: None,
             invocation: Mutex::new(Some(invocation)),
             memory_bytes_peak: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
@@ -49,6 +52,18 @@ impl Control {
             started: Instant::now(),
             ready_ns: AtomicU64::new(0),
         }
+    }
+
+    /// Of a run that has neither clock nor deadline but its fuel.
+    pub(crate) fn deterministic(invocation: Invocation, tenant: Arc<str>, inside: Arc<Inside>) -> Control {
+        // Nobody looks at this deadline.
+        let control = Control::new(invocation, tenant, Instant::now(), inside.clone());
+        Control { inside: Some(inside), ..control }
+    }
+
+    /// What a deterministic run has instead of a machine.
+    pub(crate) fn inside(&self) -> Option<&Arc<Inside>> {
+        self.inside.as_ref()
     }
 
     /// Nanoseconds since the run was asked for.
@@ -127,7 +142,10 @@ impl Control {
         match self.step(call) {
             Step::Reply(reply) => reply,
             Step::Host(host) => {
-                let reply = self.backend.call(host).await;
+                let reply = match &self.inside {
+                    Some(inside) => inside.ask(host).await,
+                    None => self.backend.call(host).await,
+                };
                 self.resume(reply)
             }
         }

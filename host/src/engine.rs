@@ -68,16 +68,25 @@ const RESERVATION_BYTES: u64 = 4 << 30;
 /// Kernel memory maps that one pooled instance takes at most: memory, its image, tables, stack, guards.
 const MAPS_PER_INSTANCE: u64 = 16;
 
+/// What stops a guest that goes on for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// Epochs, which follow the machine's time.
+    Epochs,
+    /// Fuel, and with it everything else that makes a run the same each time.
+    Fuel,
+}
+
 /// The engine and where its memory comes from.
-pub(crate) fn build(limits: &HostLimits) -> Result<(Engine, Allocation), HostError> {
+pub(crate) fn build(limits: &HostLimits, clock: Clock) -> Result<(Engine, Allocation), HostError> {
     let reason = match maps_missing(limits, maps_max()) {
         Some(reason) => reason,
-        None => match pool(limits) {
+        None => match pool(limits, clock) {
             Ok(built) => return Ok(built),
             Err(error) => format!("the pool could not be reserved: {error:#}; see `ulimit -v`"),
         },
     };
-    let engine = Engine::new(&basics()).map_err(|error| HostError::Engine(format!("{error:#}")))?;
+    let engine = Engine::new(&basics(clock)).map_err(|error| HostError::Engine(format!("{error:#}")))?;
     Ok((engine, Allocation::OnDemand { reason }))
 }
 
@@ -86,21 +95,24 @@ pub(crate) fn build(limits: &HostLimits) -> Result<(Engine, Allocation), HostErr
 /// # Errors
 /// Where Wasmtime can't be set up.
 pub fn bare_engine(limits: &HostLimits) -> Result<(Engine, Allocation), HostError> {
-    build(limits)
+    build(limits, Clock::Epochs)
 }
 
 /// Keeping pages resident needs the kernel's scan of touched pages: both or neither. Without the scan
 /// it means copying the whole range back each time, which made a large heap three times slower.
-fn pool(limits: &HostLimits) -> wasmtime::Result<(Engine, Allocation)> {
+fn pool(limits: &HostLimits, clock: Clock) -> wasmtime::Result<(Engine, Allocation)> {
     let keep_resident = PoolingAllocationConfig::is_pagemap_scan_available();
-    Ok((Engine::new(&pooled(limits, keep_resident))?, Allocation::Pool { keep_resident }))
+    Ok((Engine::new(&pooled(limits, keep_resident, clock))?, Allocation::Pool { keep_resident }))
 }
 
-fn basics() -> Config {
+fn basics(clock: Clock) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        .epoch_interruption(true)
+        .epoch_interruption(clock == Clock::Epochs)
+        .consume_fuel(clock == Clock::Fuel)
+        .cranelift_nan_canonicalization(clock == Clock::Fuel)
+        .relaxed_simd_deterministic(clock == Clock::Fuel)
         .memory_init_cow(true)
         .memory_reservation(RESERVATION_BYTES)
         // Only native debuggers read it, and registering it makes each load slower.
@@ -108,7 +120,7 @@ fn basics() -> Config {
     config
 }
 
-fn pooled(limits: &HostLimits, keep_resident: bool) -> Config {
+fn pooled(limits: &HostLimits, keep_resident: bool, clock: Clock) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     let total = |each: u32| limits.instances_max.saturating_mul(each);
     pool.total_component_instances(limits.instances_max)
@@ -130,7 +142,7 @@ fn pooled(limits: &HostLimits, keep_resident: bool) -> Config {
             .linear_memory_keep_resident(limits.keep_resident_bytes)
             .table_keep_resident(limits.keep_resident_bytes.min(64 << 10));
     }
-    let mut config = basics();
+    let mut config = basics(clock);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

@@ -140,6 +140,11 @@ impl Loader {
         Ok(Loader { engine, linker, cache, limits })
     }
 
+    /// For a host that has other interfaces than the usual ones.
+    pub(crate) fn linker(&mut self) -> &mut Linker<Guest> {
+        &mut self.linker
+    }
+
     pub(crate) fn load_file(&self, path: &Path, memory_bytes_max: u64) -> Result<LoadedFunction, LoadError> {
         let read = |error| LoadError::Read { path: path.to_owned(), error };
         self.load(&std::fs::read(path).map_err(read)?, memory_bytes_max)

@@ -6,8 +6,10 @@ use flyball_core::{
     Body, Span,
     invocation::{CallError, GuestCall, LogLevel, Reply},
 };
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_xoshiro::Xoshiro256PlusPlus;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
         types::{self, Error, NewEvent},
     },
     control::Control,
+    deterministic::Inside,
     memory::MemoryLimit,
     outbound::Outbound,
     output::Lines,
@@ -37,7 +40,12 @@ impl Guest {
     pub(crate) fn new(control: Arc<Control>, memory_bytes_max: u64) -> Guest {
         let out = Lines::new(control.clone(), LogLevel::Info);
         let err = Lines::new(control.clone(), LogLevel::Warn);
-        let wasi = WasiCtx::builder().stdout(out.clone()).stderr(err.clone()).build();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(out.clone()).stderr(err.clone());
+        if let Some(inside) = control.inside() {
+            seeded(&mut wasi, inside.instance());
+        }
+        let wasi = wasi.build();
         Guest {
             memory: MemoryLimit::new(control.clone(), memory_bytes_max),
             output: [out, err],
@@ -49,10 +57,31 @@ impl Guest {
         }
     }
 
+    /// The state machine that decides its calls.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// What a deterministic run has instead of a machine.
+    pub(crate) fn inside(&self) -> Option<&Arc<Inside>> {
+        self.control.inside()
+    }
+
     /// Logs what was written and not ended by a line's end.
     pub(crate) fn flush(&self) {
         self.output.iter().for_each(Lines::flush);
     }
+}
+
+/// All randomness follows from a seed, the secure kind too.
+fn seeded(wasi: &mut WasiCtxBuilder, seed: [u8; 32]) {
+    let of =
+        |what: &str| Xoshiro256PlusPlus::from_seed(*blake3::keyed_hash(&seed, what.as_bytes()).as_bytes());
+    let mut once = of("seed");
+    let mut low = [0; 16];
+    once.fill_bytes(&mut low);
+    wasi.secure_random(of("secure")).insecure_random(of("insecure"));
+    wasi.insecure_random_seed(u128::from_be_bytes(low));
 }
 
 impl WasiView for Guest {

@@ -10,6 +10,7 @@ mod artifact;
 mod backend;
 mod bindings;
 mod control;
+pub mod deterministic;
 mod engine;
 mod executor;
 mod fair;
@@ -21,6 +22,7 @@ mod output;
 mod response;
 mod run;
 mod wasm;
+pub mod wire;
 
 pub use artifact::Source;
 pub use backend::{Backend, BoxFuture};

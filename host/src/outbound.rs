@@ -7,14 +7,17 @@ use std::{
 };
 
 use flyball_core::{
-    EventId,
+    EventId, Span,
     invocation::{CallError, GuestCall, LogLevel, Reply},
 };
-use http::{HeaderName, HeaderValue, Request, Response, Uri, uri::Scheme};
-use http_body_util::BodyExt;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, uri::Scheme};
+use http_body_util::{BodyExt, Full, Limited};
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks, default_send_request};
 
-use crate::control::Control;
+use crate::{
+    control::Control,
+    deterministic::{Answer, Inside, Outgoing},
+};
 
 /// How long a connection may take, whatever the guest asks for.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
@@ -76,6 +79,13 @@ impl WasiHttpHooks for Outbound {
         {
             request.headers_mut().insert(IDEMPOTENCY_KEY, value);
         }
+        if let Some(inside) = self.control.inside() {
+            let key = match request.headers().get(IDEMPOTENCY_KEY) {
+                Some(given) => String::from_utf8_lossy(given.as_bytes()).into_owned(),
+                None => key.to_string(),
+            };
+            return Box::new(simulated(inside.clone(), request, options.unwrap_or_default(), key));
+        }
         let deadline = self.control.deadline;
         Box::new(async move {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -88,6 +98,42 @@ impl WasiHttpHooks for Outbound {
             Ok((response.map(BodyExt::boxed_unsync), Box::new(worker) as Worker))
         })
     }
+}
+
+/// The longest body of a request that leaves no process, bytes.
+const SIMULATED_BYTES_MAX: usize = 64 << 20;
+
+/// A request of a deterministic run: whoever drives the run answers it.
+async fn simulated(
+    inside: Arc<Inside>,
+    request: Request<WasiBody>,
+    options: RequestOptions,
+    key: String,
+) -> Result<(Response<WasiBody>, Worker)> {
+    let (parts, body) = request.into_parts();
+    let (host, port) = host_and_port(&parts.uri).ok_or(Error::HttpRequestUriInvalid)?;
+    // Sent when it is whole: a receiver answers what it has read.
+    let body = Limited::new(body, SIMULATED_BYTES_MAX).collect().await;
+    let body = body.map_err(|_| Error::HttpRequestBodySize(None))?.to_bytes();
+    let least = [options.connect_timeout, options.first_byte_timeout].into_iter().flatten().min();
+    let micros = |span: Duration| Span(u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
+    let outgoing = Outgoing {
+        host,
+        port,
+        method: parts.method.to_string(),
+        uri: parts.uri.to_string(),
+        key,
+        body,
+        patience: least.map(micros),
+    };
+    let (status, body) = match inside.send(outgoing).await {
+        Answer::Response { status, body } => (status, body),
+        Answer::Refused => return Err(Error::ConnectionRefused),
+        Answer::Late => return Err(Error::HttpResponseTimeout),
+    };
+    let mut response = Response::new(Full::new(body).map_err(Error::from).boxed_unsync());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Ok((response, Box::new(async { Ok(()) }) as Worker))
 }
 
 /// The host without brackets or port, and the port, by the scheme where none is given.

@@ -21,6 +21,7 @@ use wasmtime_wasi_http::{WasiHttpView, p2::bindings::http::types::Scheme};
 use crate::{
     bindings::{self, EventFunction, flyball::function::types},
     control::Control,
+    deterministic::out_of_fuel,
     function::LoadedFunction,
     guest::Guest,
     response::collect,
@@ -76,7 +77,8 @@ pub struct Finished {
 }
 
 /// Why a run ended before the guest did.
-enum Cut {
+#[derive(Debug)]
+pub(crate) enum Cut {
     Deadline,
     Stopped,
     Panicked,
@@ -132,7 +134,7 @@ pub(crate) fn lost(events: usize, usage: Usage) -> Outcome {
     Outcome { results: vec![result; events], reads: Vec::new(), writes: Vec::new(), usage }
 }
 
-fn cut_failure(cut: &Cut, control: &Control) -> Failure {
+pub(crate) fn cut_failure(cut: &Cut, control: &Control) -> Failure {
     match cut {
         Cut::Deadline => {
             let timeout = control.with(|invocation| invocation.function().timeout.as_millis());
@@ -179,7 +181,7 @@ fn check(control: &Control) -> Option<Cut> {
 }
 
 /// A panic in the host is this run's failure and nobody else's.
-fn guarded<F>(work: &mut F, context: &mut Context<'_>) -> Poll<Result<F::Output, Cut>>
+pub(crate) fn guarded<F>(work: &mut F, context: &mut Context<'_>) -> Poll<Result<F::Output, Cut>>
 where
     F: Future + Unpin,
 {
@@ -223,13 +225,26 @@ impl Clock {
 fn store(function: &LoadedFunction, control: &Arc<Control>, engine: &wasmtime::Engine) -> Store<Guest> {
     let mut store = Store::new(engine, Guest::new(control.clone(), function.memory_bytes_max));
     store.limiter(|guest| &mut guest.memory);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_async_yield_and_update(1);
+    match control.inside() {
+        // It can't fail: a deterministic run's engine counts fuel.
+        Some(inside) => drop(store.set_fuel(inside.fuel_left())),
+        None => {
+            store.set_epoch_deadline(1);
+            store.epoch_deadline_async_yield_and_update(1);
+        }
+    }
     store
 }
 
+/// What a guest has used is time that has passed, where fuel is its clock. `false`: it has used all.
+fn counted(store: &Store<Guest>) -> bool {
+    let (Some(inside), Ok(left)) = (store.data().inside(), store.get_fuel()) else { return true };
+    inside.fuel_is(left);
+    !inside.late()
+}
+
 /// Handles events on one instance; after a trap the rest get another.
-async fn handle_all(
+pub(crate) async fn handle_all(
     function: &LoadedFunction,
     control: &Arc<Control>,
     deliveries: Vec<Delivery>,
@@ -250,13 +265,17 @@ async fn handle_all(
         let event = event(control, delivery);
         let handled = bindings.flyball_function_handler().call_handle(&mut instance, &event).await;
         instance.data().flush();
+        let in_time = counted(&instance);
         let verdict = match handled {
             Ok(Ok(result)) => Ok(result.map_or_else(Body::default, Body::from)),
             Ok(Err(types::Failure::Retry(why))) => Err(Failure::new(FailureKind::Retry, why)),
             Ok(Err(types::Failure::Permanent(why))) => Err(Failure::new(FailureKind::Permanent, why)),
             Err(error) => {
                 control.end(Err(failed(&error, Some(instance.data()))));
-                continue;
+                if in_time {
+                    continue;
+                }
+                break;
             }
         };
         control.end(verdict);
@@ -278,6 +297,7 @@ async fn instantiate(
         Ok(bindings) => Ok((store, bindings)),
         Err(error) => {
             store.data().flush();
+            counted(&store);
             Err(failed(&error, Some(store.data())))
         }
     }
@@ -304,7 +324,7 @@ fn event(control: &Control, delivery: Delivery) -> bindings::exports::flyball::f
 }
 
 /// Lets the guest answer a request.
-async fn answer(
+pub(crate) async fn answer(
     function: &LoadedFunction,
     control: &Arc<Control>,
     call: Box<HttpCall>,
@@ -350,6 +370,7 @@ async fn respond(
         };
         let handled = handled.await;
         store.data().flush();
+        counted(&store);
         handled.map_err(|error| failed(&error, Some(store.data())))
     };
     both(guest, collect(given, response_bytes_max)).await
@@ -412,6 +433,10 @@ fn failed(error: &wasmtime::Error, guest: Option<&Guest>) -> Failure {
         return Failure::new(FailureKind::Trap, format!("it exited with status {}", exit.0));
     }
     match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => guest.map_or_else(
+            || Failure::new(FailureKind::Timeout, "stopped at the deadline"),
+            |guest| out_of_fuel(guest.control()),
+        ),
         // The backtrace is the error's context and comes before the trap itself.
         Some(trap) => Failure::new(FailureKind::Trap, format!("{trap}; {error}")),
         None => Failure::new(FailureKind::Trap, format!("{error:#}")),

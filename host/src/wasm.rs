@@ -116,7 +116,7 @@ impl WasmHost {
         let HostConfig { cache_directory, cache_bytes_max, threads, limits } = config;
         let cache = Cache::open(&cache_directory, cache_bytes_max)
             .map_err(|error| HostError::Cache { path: cache_directory, error })?;
-        let (engine, allocation) = engine::build(&limits)?;
+        let (engine, allocation) = engine::build(&limits, engine::Clock::Epochs)?;
         if let Allocation::OnDemand { reason } = &allocation {
             tracing::warn!(reason, "instances get their memory on demand, which is slower");
         }

@@ -10,7 +10,6 @@
 //! - `recorder`: what the engine was told, written down.
 //! - `health`: whether work is taken, and why not. `clock`: the lane's time.
 //! - `bounds`: what is refused because no store could take it.
-//! - `wire`: how an HTTP request or response is an event's body.
 
 mod bounds;
 mod clock;
@@ -18,7 +17,6 @@ mod health;
 mod recorder;
 mod reopen;
 mod start;
-pub(crate) mod wire;
 mod writer;
 
 use std::{

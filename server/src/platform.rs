@@ -17,7 +17,7 @@ use flyball_core::{
     Refusal, Send as SendEvent, Span, TenantId, Time,
     model::{Function, Shared},
 };
-use flyball_host::{HostConfig, HostError, WasmHost};
+use flyball_host::{HostConfig, HostError, WasmHost, wire};
 use flyball_store::{Store, StoreError, embedded, memory::Memory};
 use http::{Request, Response};
 
@@ -25,7 +25,7 @@ pub use crate::lane::{LookUpError, Record};
 use crate::{
     backend::StoreBackend,
     executor::{Executor, Wasm},
-    lane::{KeyOf, Lane, Parts, StoredRequest, locked, wire},
+    lane::{KeyOf, Lane, Parts, StoredRequest, locked},
     telemetry::{EventTrace, Exposition, LogLine, Telemetry},
     tenants::{Identity, KeyView, TenantError, TenantView, Tenants},
 };

@@ -13,6 +13,7 @@ pub mod aws;
 mod conclude;
 pub mod cost;
 pub mod dependency;
+pub mod guests;
 pub mod lasting;
 pub mod line;
 pub mod measure;
@@ -45,6 +46,22 @@ pub fn run(
     Ok(conclude::conclude(plan, setting, &tally))
 }
 
+/// As [`run`], with somebody who runs the functions that are not modelled.
+///
+/// # Errors
+/// Where the traffic is beyond a limit.
+pub fn run_with(
+    plan: &Plan,
+    seed: u64,
+    load: f64,
+    guests: &mut dyn guests::Guests,
+    halt: &mut dyn FnMut(Time) -> bool,
+) -> Result<RunResult, Problem> {
+    let setting = world::Setting { seed, load, happenings_max: world::HAPPENINGS_MAX };
+    let tally = world::World::new(plan, setting)?.with_guests(guests).run(halt);
+    Ok(conclude::conclude(plan, setting, &tally))
+}
+
 /// What is asked of a simulation.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -69,9 +86,26 @@ pub trait Watch {
 /// # Errors
 /// Where the traffic is beyond a limit.
 pub fn simulate(plan: &Plan, question: &Question, watch: &mut dyn Watch) -> Result<Simulation, Problem> {
+    simulate_with(plan, question, None, watch)
+}
+
+/// As [`simulate`], with somebody who runs the functions that the plan says are real. A load line is searched for
+/// with models alone.
+///
+/// # Errors
+/// Where the traffic is beyond a limit.
+pub fn simulate_with(
+    plan: &Plan,
+    question: &Question,
+    guests: Option<&mut dyn guests::Guests>,
+    watch: &mut dyn Watch,
+) -> Result<Simulation, Problem> {
     let of_s = plan.duration.0 as f64 / 1e6;
     let mut halt = |now: Time| watch.run(now.since(world::BEGINNING).0 as f64 / 1e6, of_s);
-    let run = run(plan, question.seed, question.load, &mut halt)?;
+    let run = match guests {
+        Some(guests) => run_with(plan, question.seed, question.load, guests, &mut halt)?,
+        None => run(plan, question.seed, question.load, &mut halt)?,
+    };
     let complete = run.about.ended != result::Ended::Interrupted;
     let load_line = match &question.line {
         Some(search) if complete => Some(line::load_line(plan, search, &mut |runs| watch.search(runs))?),

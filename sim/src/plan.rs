@@ -7,6 +7,8 @@ mod names;
 mod own;
 pub(crate) mod program;
 
+use std::collections::BTreeMap;
+
 use flyball_app::{
     profile::Price,
     workload::{self, Expect, Lasting, Source},
@@ -112,6 +114,23 @@ pub struct Plan {
     pub(crate) commit: Lasting,
     pub(crate) idle_max: Span,
     pub(crate) age_max: Span,
+    pub(crate) real: RealPlan,
+}
+
+/// What real functions reach.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RealPlan {
+    /// Dependencies by `HOST` or `HOST:PORT`.
+    pub hosts: BTreeMap<String, DependencyNo>,
+    /// Every tenant's secrets.
+    pub secrets: BTreeMap<String, String>,
+}
+
+impl RealPlan {
+    /// Who answers there.
+    pub(crate) fn host(&self, host: &str, port: u16) -> Option<DependencyNo> {
+        self.hosts.get(&format!("{host}:{port}")).or_else(|| self.hosts.get(host)).copied()
+    }
 }
 
 /// A function.
@@ -136,6 +155,8 @@ pub(crate) struct FunctionPlan {
     pub reuse: bool,
     /// Dependencies whose connections an environment holds, each with how many.
     pub connections: Vec<(DependencyNo, u32)>,
+    /// It is run, not modelled.
+    pub real: bool,
 }
 
 /// A part that messages come to.

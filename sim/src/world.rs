@@ -11,8 +11,10 @@
 mod agenda;
 mod calls;
 mod client;
+mod data;
 mod environment;
 mod invoke;
+mod real;
 mod run;
 mod store;
 mod tally;
@@ -22,6 +24,7 @@ use slotmap::{SlotMap, new_key_type};
 
 use crate::{
     dependency::{self, Dependency},
+    guests::Guests,
     message::{Ask, Message, NodeNo, Part},
     plan::{DependencyNo, Plan, Platform},
     random::Random,
@@ -127,6 +130,9 @@ pub(crate) struct World<'p> {
     next_message: u64,
     happenings_max: u64,
     tally: Tally,
+    seed: u64,
+    /// Who runs real functions.
+    guests: Option<&'p mut (dyn Guests + 'p)>,
 }
 
 /// What a run of the world is told besides the plan.
@@ -181,9 +187,16 @@ impl<'p> World<'p> {
             next_message: 0,
             happenings_max: setting.happenings_max,
             tally: Tally::new(plan),
+            seed,
+            guests: None,
         };
         world.open();
         Ok(world)
+    }
+
+    /// With somebody who runs the functions that are not modelled.
+    pub(crate) fn with_guests(self, guests: &'p mut (dyn Guests + 'p)) -> World<'p> {
+        World { guests: Some(guests), ..self }
     }
 
     /// Tenants are made known, and everything that comes by itself is put down.
@@ -336,6 +349,7 @@ impl<'p> World<'p> {
 
     fn finish(mut self) -> Tally {
         self.count_open();
+        self.real_over();
         self.tally.finish(self.now, &self.engine, &self.parts, &self.dependencies, &self.store);
         self.tally
     }

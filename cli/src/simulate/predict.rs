@@ -19,6 +19,7 @@ use flyball_app::{
 use flyball_core::Span;
 use flyball_sim::{
     Question, Watch,
+    guests::Guests,
     line::Search,
     plan::{Plan, Problem},
     report::{self, Report},
@@ -29,6 +30,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     arguments::{Format, Simulate},
     check,
+    simulate::real::Real,
     stop::{Stop, print, print_json},
 };
 
@@ -44,6 +46,7 @@ pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
     let traffic = traffic_file(wanted)?;
     let mut workload = read_workload(&traffic)?;
     overrides(&mut workload, wanted);
+    let mut guests = if wanted.real { Some(real(&design, &mut workload, &traffic)?) } else { None };
     let plan = plan(&design, &profile, &workload, wanted)?.with_traffic(&traffic.display().to_string());
     let question = Question {
         seed: wanted.seed,
@@ -51,7 +54,9 @@ pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
         line: wanted.load_line.then(|| Search::from_seed(wanted.seed)),
     };
     let mut waiting = Waiting::start();
-    let simulation = flyball_sim::simulate(&plan, &question, &mut waiting).map_err(|wrong| stop(&[wrong]))?;
+    let guests = guests.as_mut().map(|guests| guests as &mut dyn Guests);
+    let simulation =
+        flyball_sim::simulate_with(&plan, &question, guests, &mut waiting).map_err(|wrong| stop(&[wrong]))?;
     waiting.bar.finish_and_clear();
     say(&simulation, &design, wanted, format)?;
     if report::fails(&simulation) { Err(Stop::silent()) } else { Ok(()) }
@@ -119,6 +124,21 @@ fn read_trace(files: &workload::TraceFiles, beside: &Path) -> Result<workload::R
         memory: memory.as_mut().map(|text| trace::Input { name: &memory_name, text }),
     };
     trace::read(files.format, inputs).map_err(|wrong| Stop::wrong(wrong.to_string()))
+}
+
+/// The application's own functions.
+fn real(design: &Design, workload: &mut Workload, traffic: &Path) -> Result<Real, Stop> {
+    if design.platform != Platform::Flyball {
+        return Err(Stop::wrong(
+            "--real runs the components of a Flyball application; of others only models can be simulated",
+        ));
+    }
+    let file = design.files.ids().next().ok_or_else(|| Stop::wrong("nothing could be read"))?;
+    let name = design.files.name(file);
+    let read = flyball_app::read(name, design.files.text(file));
+    let application = read.map_err(|wrong| Stop::wrong(wrong.to_string()))?.application;
+    let folder = |file: &Path| file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    Real::new(&application, &folder(Path::new(name)), workload, &folder(traffic))
 }
 
 /// What the command line says instead.

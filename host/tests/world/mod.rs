@@ -17,7 +17,7 @@ use flyball_core::{
     invocation::{HostCall, HostReply, Invocation, LogLevel},
     model::{
         Access, Application, Delivery as Inbox, Function, Grants, Limits, PlatformLimits, Shared,
-        TenantLimits,
+        TenantLimits, Topic,
     },
 };
 use flyball_host::{
@@ -73,41 +73,7 @@ impl World {
     }
 
     fn application(&self) -> Shared {
-        let name = Name::new("f").unwrap();
-        let inbox = Inbox {
-            batch_max: 10,
-            batch_window: Span::ZERO,
-            delay: Span::ZERO,
-            visibility: Span::from_secs(120),
-            attempts_max: 3,
-            retry_base: Span::from_secs(1),
-            retry_max: Span::from_secs(60),
-            waiting_max: 1_000,
-        };
-        let function = Function {
-            name: name.clone(),
-            component: "f.wasm".into(),
-            timeout: Span::from_secs(60),
-            memory_bytes_max: MEMORY_BYTES_MAX,
-            limits: Limits::default(),
-            per_tenant: Limits::default(),
-            for_tenants: BTreeMap::new(),
-            grants: self.grants.clone(),
-            config: BTreeMap::from([("colour".to_string(), "green".to_string())]),
-            inbox,
-        };
-        let application = Application {
-            name: Name::new("app").unwrap(),
-            functions: BTreeMap::from([(name, function)]),
-            queues: BTreeMap::new(),
-            topics: BTreeMap::new(),
-            buses: BTreeMap::new(),
-            routes: Vec::new(),
-            limits: PlatformLimits::default(),
-            tenant_defaults: TenantLimits::default(),
-            tenants: BTreeMap::new(),
-        };
-        Arc::new(application.check().unwrap_or_else(|problems| panic!("{problems:?}")))
+        application(&self.grants)
     }
 
     pub fn start(
@@ -144,6 +110,49 @@ impl World {
     }
 }
 
+/// An application with one function, `f`, that may do this.
+pub fn application(grants: &Grants) -> Shared {
+    let name = Name::new("f").unwrap();
+    let announcements = Name::new("announcements").unwrap();
+    let inbox = Inbox {
+        batch_max: 10,
+        batch_window: Span::ZERO,
+        delay: Span::ZERO,
+        visibility: Span::from_secs(120),
+        attempts_max: 3,
+        retry_base: Span::from_secs(1),
+        retry_max: Span::from_secs(60),
+        waiting_max: 1_000,
+    };
+    let function = Function {
+        name: name.clone(),
+        component: "f.wasm".into(),
+        timeout: Span::from_secs(60),
+        memory_bytes_max: MEMORY_BYTES_MAX,
+        limits: Limits::default(),
+        per_tenant: Limits::default(),
+        for_tenants: BTreeMap::new(),
+        grants: grants.clone(),
+        config: BTreeMap::from([("colour".to_string(), "green".to_string())]),
+        inbox,
+    };
+    let application = Application {
+        name: Name::new("app").unwrap(),
+        functions: BTreeMap::from([(name, function)]),
+        queues: BTreeMap::new(),
+        topics: BTreeMap::from([(
+            announcements.clone(),
+            Topic { name: announcements, subscribers: Vec::new() },
+        )]),
+        buses: BTreeMap::new(),
+        routes: Vec::new(),
+        limits: PlatformLimits::default(),
+        tenant_defaults: TenantLimits::default(),
+        tenants: BTreeMap::new(),
+    };
+    Arc::new(application.check().unwrap_or_else(|problems| panic!("{problems:?}")))
+}
+
 pub fn events(tenant: u32, scripts: &[&str]) -> Input {
     let delivery = |(number, script): (usize, &&str)| Delivery {
         envelope: envelope(tenant, number as u64),
@@ -153,7 +162,7 @@ pub fn events(tenant: u32, scripts: &[&str]) -> Input {
     Input::Events(scripts.iter().enumerate().map(delivery).collect())
 }
 
-fn envelope(tenant: u32, seq: u64) -> Envelope {
+pub fn envelope(tenant: u32, seq: u64) -> Envelope {
     let id = EventId::at_edge(0, 1, Seq(seq));
     Envelope {
         id,

@@ -11,10 +11,10 @@ use flyball_core::{
     CallerId, Envelope, EventId, Failure, FailureKind, Input, InvocationId, Lineage, Name, Outcome, Start,
     StartedEvent, TenantId, Time, Usage, Work, invocation::Invocation, record,
 };
-use flyball_host::{Delivery, Finished, FirstSlice, HttpCall};
+use flyball_host::{Delivery, Finished, FirstSlice, HttpCall, wire};
 use flyball_store::Table;
 
-use super::{Caller, Lane, locked, wire};
+use super::{Caller, Lane, locked};
 use crate::executor::Job;
 
 impl Lane {

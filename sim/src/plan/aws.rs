@@ -18,7 +18,7 @@ use flyball_core::{
 };
 
 use super::{
-    Assumption, Entrance, FunctionPlan, Knob, Names, Plan, Platform, Problem,
+    Assumption, Entrance, FunctionPlan, Knob, Names, Plan, Platform, Problem, RealPlan,
     gather::{self, Gathered, words},
     names::unknown,
     program::{EmitTo, Program},
@@ -134,6 +134,7 @@ impl Making<'_> {
             commit: Lasting::Constant(Span::ZERO),
             idle_max,
             age_max,
+            real: RealPlan::default(),
         })
     }
 
@@ -173,6 +174,7 @@ impl Making<'_> {
                 init: self.init(&label, number, stated),
                 error_rate: stated.error_rate,
                 partial_failures: self.reports_partly(id),
+                real: false,
                 connections: self.gathered.connections(&program),
                 program,
                 reuse: true,

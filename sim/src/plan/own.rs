@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use flyball_app::workload::{Behaviour, Lasting, Step, Workload};
+use flyball_app::workload::{self, Behaviour, Lasting, Step, Workload};
 use flyball_core::{
     Attributes, Name, Span,
     model::{Application, Checked, Function, Route, RouteMode},
 };
 
 use super::{
-    Assumption, Entrance, FunctionPlan, Knob, Names, Plan, Platform, Problem,
+    Assumption, Entrance, FunctionPlan, Knob, Names, Plan, Platform, Problem, RealPlan,
     gather::{self, Gathered},
     names::unknown,
     program::{EmitTo, Program},
@@ -36,6 +36,7 @@ impl Plan {
         gather::unused_functions(workload, &names, &mut problems);
         let sources =
             gathered.sources(workload, |to, label| entrance(application, &names, to, label), &mut problems);
+        let real = real(workload, &names, &mut gathered, &mut problems);
         if workload.store.commit.is_none() {
             gathered.assumptions.push(Assumption {
                 what: "group commit of the store".into(),
@@ -68,6 +69,7 @@ impl Plan {
             commit: workload.store.commit.clone().unwrap_or(COMMIT),
             idle_max: Span::ZERO,
             age_max: Span(u64::MAX),
+            real,
         })
     }
 }
@@ -97,13 +99,17 @@ fn functions(
     for (function, number) in application.functions.values().zip(0..) {
         let label = function.name.to_string();
         let stated = workload.functions.get(&label).unwrap_or(&default);
+        let real = workload.real.functions.contains(&label);
         let steps = match &stated.steps {
+            _ if real => Vec::new(),
             Some(steps) => steps.clone(),
             None => granted(function, gathered),
         };
-        let duration = gathered.duration_of(&label, stated, FunctionNo(number), &DURATION);
-        let program =
-            Program::new(&label, duration.as_ref(), stated.per_item.as_ref(), &steps, names, problems);
+        let modelled = if real { &default } else { stated };
+        let duration =
+            if real { None } else { gathered.duration_of(&label, stated, FunctionNo(number), &DURATION) };
+        let per_item = modelled.per_item.as_ref();
+        let program = Program::new(&label, duration.as_ref(), per_item, &steps, names, problems);
         functions.push(FunctionPlan {
             timeout: function.timeout,
             memory_mb: function.memory_bytes_max as f64 / 1_048_576.0,
@@ -117,10 +123,46 @@ fn functions(
             program,
             reuse: false,
             name: function.name.clone(),
+            real,
             label,
         });
     }
     functions
+}
+
+/// What real functions reach, and what is assumed of them.
+fn real(
+    workload: &Workload,
+    names: &Names,
+    gathered: &mut Gathered,
+    problems: &mut Vec<Problem>,
+) -> RealPlan {
+    let mut plan = RealPlan { secrets: workload.real.secrets.clone(), ..RealPlan::default() };
+    for (host, to) in &workload.real.hosts {
+        match names.dependencies.get(to) {
+            Some(&dependency) => drop(plan.hosts.insert(host.clone(), dependency)),
+            None => {
+                let what = format!("[real.hosts]: {host} is {to:?}, which is no dependency");
+                let otherwise = "state it as [dependency.NAME]";
+                problems.push(unknown(what, to, names.dependencies.keys(), otherwise));
+            }
+        }
+    }
+    if workload.real.functions.is_empty() {
+        return plan;
+    }
+    let mut assume = |what: &str, value: String, why: &str, key: &str| {
+        let (what, why, key) = (what.into(), why.into(), Some(key.into()));
+        gathered.assumptions.push(Assumption { what, value, why, key, knob: None });
+    };
+    if workload.real.fuel_per_us.is_none() {
+        let value = format!("{} instructions a microsecond", workload::FUEL_PER_US);
+        let why = "docs/performance.md has what was measured; state what `serve` measures on your machine";
+        assume("speed of real functions", value, why, "real.fuel_per_us");
+    }
+    let why = "nothing leaves a simulation";
+    assume("hosts that [real.hosts] does not name", "refuse connections".into(), why, "real.hosts");
+    plan
 }
 
 /// Steps that the grants show: one event to each target.

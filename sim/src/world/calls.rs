@@ -104,7 +104,12 @@ impl World<'_> {
     pub(super) fn leave(&mut self, key: RunKey, call: CallKey, strand: u16) {
         self.calls.remove(call);
         let Some(run) = self.runs.get(key) else { return };
-        let Some(Callee::Dependency(to)) = call_op(self.plan, run, strand).map(|op| op.to) else { return };
+        let to = match (&run.real, call_op(self.plan, run, strand).map(|op| op.to)) {
+            (Some(real), _) => real.asked,
+            (None, Some(Callee::Dependency(to))) => Some(to),
+            (None, _) => None,
+        };
+        let Some(to) = to else { return };
         let now = self.now;
         if let Some(dependency) = self.dependencies.get_mut(to.0 as usize) {
             dependency.gone(now, number(call), &mut self.answers);

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     arrivals::Arrivals,
+    guests::Arrived,
     message::{FunctionNo, Message, TenantNo, Verdict},
     plan::{Entrance, Plan, Platform, Problem},
     random::Random,
@@ -73,6 +74,13 @@ pub(crate) struct Request {
     caller: Option<CallerKey>,
     user: bool,
     function: FunctionNo,
+}
+
+impl Request {
+    /// The source's number.
+    pub(super) fn source(&self) -> u32 {
+        self.source
+    }
 }
 
 impl Senders {
@@ -284,12 +292,17 @@ impl World<'_> {
                 if let Some(request) = self.requests.get_mut(key) {
                     request.caller = Some(caller);
                 }
+                let target = target.clone();
+                let (attributes, body) = match self.arrived(number, message) {
+                    Some(Arrived { attributes, body }) => (attributes, body),
+                    None => (attributes.clone(), self.store.body(message.bytes)),
+                };
                 let send = Send {
                     caller: caller_id(caller),
                     tenant: self.engine_tenant(message.tenant),
-                    target: target.clone(),
-                    attributes: attributes.clone(),
-                    body: self.store.body(message.bytes),
+                    target,
+                    attributes,
+                    body,
                     delay: Span::ZERO,
                     key: None,
                     want_result: false,

@@ -8,9 +8,11 @@ use super::{
     CallKey, CallerKey, Happening, RunKey, World,
     environment::Environment,
     invoke::{Messages, Who},
+    real::Real,
 };
 use crate::{
     dependency::EnvironmentNo,
+    guests::GuestAnswer,
     message::{FunctionNo, Message, TenantNo, Verdict},
     plan::{
         Platform,
@@ -41,15 +43,15 @@ pub(crate) enum Waiting {
 /// A run of a function.
 #[derive(Debug)]
 pub(crate) struct Run {
-    invocation: InvocationId,
-    function: FunctionNo,
-    tenant: TenantNo,
+    pub invocation: InvocationId,
+    pub function: FunctionNo,
+    pub tenant: TenantNo,
     messages: Messages,
-    caller: Option<CallerKey>,
+    pub caller: Option<CallerKey>,
     start: Option<Box<Start>>,
-    environment: Environment,
-    init: Option<Span>,
-    began: Time,
+    pub environment: Environment,
+    pub init: Option<Span>,
+    pub began: Time,
     /// It is killed then. The engine's own deadline does it on Flyball.
     kill_at: Time,
     kill_armed: bool,
@@ -59,6 +61,8 @@ pub(crate) struct Run {
     failed: Vec<usize>,
     strands: Vec<Strand>,
     emits: Vec<(usize, Emission)>,
+    /// It is run, not modelled.
+    pub real: Option<Box<Real>>,
 }
 
 /// An event that leaves with the outcome, on Flyball.
@@ -148,12 +152,15 @@ impl World<'_> {
             failed: Vec::new(),
             strands: Vec::new(),
             emits: Vec::new(),
+            real: self.is_real(function).then(|| Real::new(start)),
         };
         let cold = placed.init.filter(|_| plan.reuse);
         self.tally.run_began(self.now, function, run.messages.as_slice().len(), cold);
         let key = self.runs.insert(run);
         self.running.insert(start.invocation, key);
-        if plan.program.plain {
+        if self.is_real(function) {
+            self.run_real(key, began);
+        } else if plan.program.plain {
             self.run_plain(key, began);
         } else {
             self.run_steps(key, began);
@@ -183,6 +190,14 @@ impl World<'_> {
         }
     }
 
+    /// It begins when its environment has.
+    fn run_real(&mut self, key: RunKey, began: Time) {
+        let Some(run) = self.runs.get_mut(key) else { return };
+        run.strands.push(Strand::new(BlockNo(0), None));
+        let wait = run.wait(0, Waiting::Time);
+        self.agenda.put(began, Happening::Run(key, wait));
+    }
+
     fn run_steps(&mut self, key: RunKey, began: Time) {
         let now = self.now;
         let Some(run) = self.runs.get_mut(key) else { return };
@@ -202,6 +217,10 @@ impl World<'_> {
             return;
         }
         if !run.waits_for(wait) {
+            return;
+        }
+        if run.real.is_some() {
+            self.real_woken(key, wait.what);
             return;
         }
         match wait.what {
@@ -375,6 +394,10 @@ impl World<'_> {
     pub(super) fn call_ended(&mut self, key: RunKey, strand: u16, ok: bool) {
         let now = self.now;
         let Some(run) = self.runs.get_mut(key) else { return };
+        if run.real.is_some() {
+            self.real_answered(key, if ok { GuestAnswer::Served } else { GuestAnswer::Failed });
+            return;
+        }
         let Some(op) = call_op(self.plan, run, strand) else { return };
         let Some(state) = run.strands.get_mut(strand as usize) else { return };
         let Some(calling) = &mut state.call else { return };
@@ -448,14 +471,11 @@ impl World<'_> {
 
     /// A run is over: well, or with a failure of the whole.
     pub(super) fn end_run(&mut self, key: RunKey, failure: Option<Failure>) {
-        let Some(run) = self.runs.get(key) else { return };
-        let calls: Vec<(CallKey, u16)> = (0_u16..)
-            .zip(&run.strands)
-            .filter_map(|(number, strand)| Some((strand.call?.call?, number)))
-            .collect();
-        for (call, strand) in calls {
-            self.leave(key, call, strand);
+        if self.runs.get(key).is_some_and(|run| run.real.is_some()) {
+            self.real_stopped(key);
+            return;
         }
+        self.leave_all(key);
         let Some(mut run) = self.runs.remove(key) else { return };
         let failure = failure.or_else(|| self.by_chance(&mut run));
         let killed = failure.as_ref().is_some_and(|f| {
@@ -478,6 +498,18 @@ impl World<'_> {
         }
         let (invocation, outcome) = (run.invocation, self.outcome(run, failure));
         self.finished(invocation, outcome);
+    }
+
+    /// Nobody waits any more for what a run asked.
+    pub(super) fn leave_all(&mut self, key: RunKey) {
+        let Some(run) = self.runs.get(key) else { return };
+        let calls: Vec<(CallKey, u16)> = (0_u16..)
+            .zip(&run.strands)
+            .filter_map(|(number, strand)| Some((strand.call?.call?, number)))
+            .collect();
+        for (call, strand) in calls {
+            self.leave(key, call, strand);
+        }
     }
 
     /// Failures that the workload states as a rate, and memory that has leaked.
@@ -545,8 +577,23 @@ impl Run {
         std::mem::replace(&mut calling.call, call)
     }
 
+    /// A real run asks.
+    pub(super) fn asks(&mut self, asked: Time) {
+        if let Some(strand) = self.strands.first_mut() {
+            let calling = Calling { block: BlockNo(0), at: 0, done: 0, retries: 0, asked, call: None };
+            strand.call = Some(calling);
+        }
+    }
+
+    /// A real run has its answer.
+    pub(super) fn has_answer(&mut self) {
+        if let Some(strand) = self.strands.first_mut() {
+            strand.call = None;
+        }
+    }
+
     /// A new wait of a strand: what it waited for before is stale.
-    fn wait(&mut self, strand: u16, what: Waiting) -> Wait {
+    pub(super) fn wait(&mut self, strand: u16, what: Waiting) -> Wait {
         let number = self.strands.get_mut(strand as usize).map_or(0, |state| {
             state.number += 1;
             state.number
@@ -602,6 +649,13 @@ impl Run {
                 frame.at = u32::MAX;
             }
         }
+    }
+}
+
+impl Wait {
+    /// The same wait's answer.
+    pub(super) fn answer(&mut self) {
+        self.what = Waiting::Answer;
     }
 }
 

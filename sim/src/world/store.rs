@@ -6,13 +6,17 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use flyball_core::{
-    BatchNo, Body, Commit, CommitResult, Envelope, EventId, Failure, FailureKind, Input, Lineage, Name,
-    Outcome, Seq, Span, Start, StartedEvent, Usage, Work,
+    BatchNo, Body, Commit, CommitResult, Envelope, EventId, Failure, FailureKind, Input, KvKey, Lineage,
+    Name, Outcome, Seq, Span, Start, StartedEvent, TenantId, Usage, Work,
     invocation::{GuestCall, Invocation},
     record::{Waiting, Write},
 };
 
-use super::{Happening, World, run::Emission};
+use super::{
+    Happening, World,
+    data::{Blobs, Values},
+    run::Emission,
+};
 use crate::{
     lasting::Sampler,
     message::{Message, TenantNo},
@@ -31,6 +35,10 @@ pub(crate) struct Store {
     group: VecDeque<Commit>,
     busy: bool,
     records: BTreeMap<Seq, Record>,
+    pub(super) values: Values,
+    pub(super) blobs: Blobs,
+    /// Batches that were made durable: a value's version is the batch that wrote it.
+    batches: u64,
     /// Bodies by their length: what is in them is of no account.
     bodies: BTreeMap<u32, Body>,
     nothing: Body,
@@ -43,6 +51,7 @@ pub(crate) struct Store {
 struct Record {
     waiting: Waiting,
     envelope: Box<Envelope>,
+    body: Body,
 }
 
 impl Store {
@@ -54,6 +63,9 @@ impl Store {
             group: VecDeque::new(),
             busy: false,
             records: BTreeMap::new(),
+            values: Values::new(),
+            blobs: Blobs::default(),
+            batches: 0,
             bodies: BTreeMap::new(),
             nothing: super::run::nothing(),
             commits: 0,
@@ -152,6 +164,18 @@ impl Store {
         }
     }
 
+    /// What is durable of a started event.
+    pub(super) fn event(&self, seq: Seq) -> Option<(&Envelope, &Body)> {
+        self.records.get(&seq).map(|record| (&*record.envelope, &record.body))
+    }
+
+    fn is_stale(&self, checks: &[(TenantId, KvKey, u64)]) -> bool {
+        checks.iter().any(|(tenant, key, read)| {
+            let version = self.values.get(&(*tenant, key.clone())).map_or(0, |(_, version)| *version);
+            version != *read
+        })
+    }
+
     fn take(&mut self) -> Option<Span> {
         if self.busy || self.open.is_empty() {
             return None;
@@ -185,16 +209,22 @@ impl World<'_> {
     pub(super) fn durable(&mut self) {
         self.store.busy = false;
         let mut group = std::mem::take(&mut self.store.group);
-        let mut done: Vec<BatchNo> = Vec::with_capacity(group.len());
+        let mut done: Vec<(BatchNo, CommitResult)> = Vec::with_capacity(group.len());
         for commit in group.drain(..) {
-            done.push(commit.batch);
+            // Those before it in the group count: each is checked in its turn.
+            if self.store.is_stale(&commit.checks) {
+                done.push((commit.batch, CommitResult::Conflict));
+                continue;
+            }
+            done.push((commit.batch, CommitResult::Done));
+            self.store.batches += 1;
             for write in commit.writes {
                 self.write(write);
             }
         }
         self.store.group = group;
-        for batch in done {
-            self.step(Input::Committed(batch, CommitResult::Done));
+        for (batch, result) in done {
+            self.step(Input::Committed(batch, result));
         }
         self.begin_group();
     }
@@ -202,9 +232,9 @@ impl World<'_> {
     fn write(&mut self, write: Write) {
         let now = self.now;
         match write {
-            Write::Accept { seq, waiting, envelope, body: _ } => {
+            Write::Accept { seq, waiting, envelope, body } => {
                 self.tally.queue_in(now, &waiting.queue);
-                self.store.records.insert(seq, Record { waiting, envelope });
+                self.store.records.insert(seq, Record { waiting, envelope, body });
             }
             Write::Update { seq, waiting } => {
                 if let Some(record) = self.store.records.get_mut(&seq) {
@@ -222,13 +252,19 @@ impl World<'_> {
                 let tenant = TenantNo(dead.event.tenant.0.saturating_sub(1));
                 self.tally.queue_dead(now, &dead.event.queue, tenant, dead.failure.kind);
             }
-            // Nothing in here redrives, remembers or keeps values.
+            Write::Kv { tenant, key, value } => {
+                let version = self.store.batches;
+                match value {
+                    Some(value) => drop(self.store.values.insert((tenant, key), (value, version))),
+                    None => drop(self.store.values.remove(&(tenant, key))),
+                }
+            }
+            // Nothing in here redrives or remembers.
             Write::Note { .. }
             | Write::Revive { .. }
             | Write::Discard { .. }
             | Write::Remember { .. }
-            | Write::Forget { .. }
-            | Write::Kv { .. } => {}
+            | Write::Forget { .. } => {}
         }
     }
 }

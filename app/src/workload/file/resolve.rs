@@ -1,5 +1,7 @@
 //! From the file's tables to the [`Workload`]: defaults, and what keys mean together.
 
+use std::collections::BTreeMap;
+
 use flyball_core::{Name, Span};
 
 use super::{
@@ -7,13 +9,14 @@ use super::{
     lasting::in_words,
     shape,
     step::{RETRY_MAX, retry},
+    values::Words,
 };
 use crate::{
     Code, SourceMap,
     file::reader::{Need, Reader},
     workload::{
-        Act, Arrivals, Assert, Behaviour, Client, Dependency, Environments, Expect, Growth, Lasting, Shape,
-        Source, Step, Store, Tenants, TraceFiles, Volume, Workload,
+        Act, Arrivals, Assert, Behaviour, Client, Dependency, Environments, Expect, Growth, Lasting, Real,
+        Sent, Shape, Source, Step, Store, Tenants, TraceFiles, Volume, Workload,
     },
 };
 
@@ -53,7 +56,9 @@ pub(crate) fn workload(
     let (expects, asserts) = (file.expects.unwrap_or_default(), file.asserts.unwrap_or_default());
     all.at_most(expects.len(), PROMISES_MAX, "expect");
     all.at_most(asserts.len(), PROMISES_MAX, "assert");
+    let real = file.real.map(|real| all.real(real)).unwrap_or_default();
     let mut workload = Workload {
+        real,
         duration: file.duration.map(|duration| duration.0),
         environments: file.environments.map(environments).unwrap_or_default(),
         store: Store { commit: file.store.and_then(|store| store.commit).map(|commit| commit.0) },
@@ -273,6 +278,47 @@ impl Resolve<'_> {
             timeout: own.timeout.map(|timeout| timeout.0),
             retry,
             retry_budget_percent: own.retry_budget_percent.map(|percent| percent.0),
+        }
+    }
+
+    fn real(&mut self, own: shape::Real) -> Real {
+        let words = |all: Option<Vec<Words>>| all.into_iter().flatten().map(|words| words.0);
+        let word = |one: Option<Words>| one.map(|words| words.0);
+        let secrets = own.secrets.map(|all| all.0).unwrap_or_default();
+        let mut traffic = BTreeMap::new();
+        for (name, sent) in own.traffic.map(|named| named.0).unwrap_or_default() {
+            let place = ["real", "traffic", name.as_str(), "sign_secret"];
+            let (header, secret) = (word(sent.sign_header), word(sent.sign_secret));
+            match (&header, &secret) {
+                (Some(_), Some(secret)) if !secrets.contains_key(secret) => {
+                    let message = format!("there is no secret {secret:?} in [real.secrets]");
+                    self.wrong(Code::BadValue, &place, message, "add it there");
+                }
+                (Some(_), Some(_)) | (None, None) => {}
+                _ => {
+                    let message =
+                        "`sign_header` and `sign_secret` have no meaning without one another".into();
+                    self.wrong(Code::BadValue, &place, message, "state both, or neither");
+                }
+            }
+            let sent = Sent {
+                bodies: words(sent.bodies).collect(),
+                method: word(sent.method),
+                path: word(sent.path),
+                headers: sent.headers.map(|all| all.0).unwrap_or_default(),
+                kind: word(sent.kind),
+                content_type: word(sent.content_type),
+                sign_header: header,
+                sign_secret: secret,
+            };
+            traffic.insert(name, sent);
+        }
+        Real {
+            functions: words(own.functions).collect(),
+            fuel_per_us: own.fuel_per_us.map(|fuel| u64::from(fuel.0)),
+            secrets,
+            hosts: own.hosts.map(|all| all.0).unwrap_or_default(),
+            traffic,
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::file::{
     reader::{Named, Need, Reader, Shape, Value},
     shape::table,
-    values::Reference,
+    values::{Reference, Settings},
 };
 
 table! {
@@ -33,6 +33,8 @@ table! {
         environments = "environments": Option<Environments>,
         /// What is known of Flyball's own store.
         store = "store": Option<Store>,
+        /// What functions that are run, not modelled, get to see.
+        real = "real": Option<Real>,
         /// Promises. Default: nothing dropped, nothing in dead letters, no growing backlog, few errors.
         expects = "expect": Option<Vec<Expect>>,
         /// What must hold whatever fails.
@@ -176,6 +178,45 @@ table! {
     Store {
         /// What one group commit takes.
         commit = "commit": Option<LastingValue>,
+    }
+}
+
+table! {
+    /// What functions that are run, not modelled, get to see: `flyball simulate --real`.
+    Real {
+        /// Functions that are run though something is stated of them.
+        functions = "functions": Option<Vec<Words>>,
+        /// Instructions of theirs that are one microsecond; 1 to 1,000,000. Default 1000.
+        fuel_per_us = "fuel_per_us": Option<Slots>,
+        /// Secrets, the same of every tenant.
+        secrets = "secrets": Option<Settings>,
+        /// Dependencies by "HOST" or "HOST:PORT". Other hosts refuse connections.
+        hosts = "hosts": Option<Settings>,
+        /// What the events of a source are, by the source's name.
+        traffic = "traffic": Option<Named<Sent>>,
+    }
+}
+
+table! {
+    /// What a source sends. {event}, {tenant} and {random} in texts stand for the event's number, the tenant's name
+    /// and 64 hexadecimal digits that follow from the seed.
+    Sent {
+        /// Files, relative to this one: each event is one of them. Default: no body.
+        bodies = "bodies": Option<Vec<Words>>,
+        /// Of a route. Default POST.
+        method = "method": Option<Words>,
+        /// Of a route: path and query. Default: the route's own.
+        path = "path": Option<Words>,
+        /// Of a route.
+        headers = "headers": Option<Settings>,
+        /// CloudEvents type, of what is no route.
+        kind = "kind": Option<Words>,
+        /// CloudEvents datacontenttype, of what is no route.
+        content_type = "content_type": Option<Words>,
+        /// The header that carries `sha256=` and the body's HMAC-SHA256.
+        sign_header = "sign_header": Option<Words>,
+        /// With `sign_header`: the secret (of `secrets`) that it is made with.
+        sign_secret = "sign_secret": Option<Words>,
     }
 }
 

@@ -121,9 +121,25 @@ fn run(line: &str, event: &Event) -> Result<Vec<u8>, Stop> {
             std::thread::sleep(std::time::Duration::from_millis(number(rest, line)?));
             Ok(Vec::new())
         }
+        "clocks" => Ok(clocks().into_bytes()),
+        "random" => Ok(random().into_bytes()),
         "work" | "spin" | "allocate" | "recurse" | "trap" => misbehave(command, rest, line),
         _ => Err(wrong(line)),
     }
+}
+
+/// Milliseconds of the wall clock, and whether the monotonic one goes on.
+fn clocks() -> String {
+    let began = std::time::Instant::now();
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let goes_on = began.elapsed() > std::time::Duration::ZERO;
+    format!("{} {goes_on}", wall.as_millis())
+}
+
+/// What a hash table is seeded with.
+fn random() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}", RandomState::new().hash_one(0))
 }
 
 fn describe(event: &Event) -> String {

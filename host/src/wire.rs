@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 /// The content type of a stored request.
-pub(crate) const REQUEST: &str = "application/vnd.flyball.http-request";
+pub const REQUEST: &str = "application/vnd.flyball.http-request";
 
 /// A head that can be stored, before the body's bytes.
 #[derive(Serialize, Deserialize)]
@@ -24,7 +24,7 @@ struct Head {
 }
 
 /// What a request is as an event.
-pub(crate) fn attributes(request: &Request<Bytes>) -> Attributes {
+pub fn attributes(request: &Request<Bytes>) -> Attributes {
     let mut subject = request.uri().path().to_string();
     subject.truncate(subject.floor_char_boundary(flyball_core::ATTRIBUTE_BYTES_MAX));
     Attributes {
@@ -36,7 +36,7 @@ pub(crate) fn attributes(request: &Request<Bytes>) -> Attributes {
 }
 
 /// A request as an event's body.
-pub(crate) fn encode_request(request: &Request<Bytes>) -> Body {
+pub fn encode_request(request: &Request<Bytes>) -> Body {
     record::encode(&Head {
         method: request.method().to_string(),
         uri: request.uri().to_string(),
@@ -47,7 +47,7 @@ pub(crate) fn encode_request(request: &Request<Bytes>) -> Body {
 }
 
 /// The request that an event is, if it is one.
-pub(crate) fn request(attributes: &Attributes, body: &[u8]) -> Option<Result<Request<Bytes>, String>> {
+pub fn request(attributes: &Attributes, body: &[u8]) -> Option<Result<Request<Bytes>, String>> {
     (attributes.content_type == REQUEST).then(|| {
         let head: Head = record::decode(body).map_err(|error| error.to_string())?;
         let mut request = Request::builder().method(head.method.as_str()).uri(head.uri);
@@ -59,7 +59,7 @@ pub(crate) fn request(attributes: &Attributes, body: &[u8]) -> Option<Result<Req
 }
 
 /// A response as a result.
-pub(crate) fn encode_response(response: &Response<Bytes>) -> Body {
+pub fn encode_response(response: &Response<Bytes>) -> Body {
     record::encode(&Head {
         method: String::new(),
         uri: String::new(),
@@ -70,7 +70,7 @@ pub(crate) fn encode_response(response: &Response<Bytes>) -> Body {
 }
 
 /// The response that a result is; a result that is none, an event's bytes, is a response with them.
-pub(crate) fn response(result: &[u8]) -> Response<Bytes> {
+pub fn response(result: &[u8]) -> Response<Bytes> {
     let decoded = record::decode::<Head>(result).ok().and_then(|head| {
         let status = StatusCode::from_u16(head.status).ok()?;
         let mut response = Response::new(Bytes::from(head.body));
