@@ -5,7 +5,12 @@
 //! policy, given as data: each is from the profile's row that its field names, or is marked as an assumption there.
 //!
 //! - [`queue`]: SQS. - [`pollers`]: the event source mapping of a queue.
+//! - [`stream`]: Kinesis and tables' streams, with those who read them.
+//! - [`asynchronous`]: a function's own queue for asynchronous invocations.
+//! - [`topic`]: SNS. - [`bus`]: EventBridge's buses and schedules. - [`target`]: what these two hand on, and retry.
 
+pub mod asynchronous;
+pub mod bus;
 pub mod pollers;
 pub mod queue;
 mod rate;
@@ -13,3 +18,6 @@ mod rows;
 #[cfg(test)]
 mod script;
 mod shelf;
+pub mod stream;
+pub mod target;
+pub mod topic;

@@ -134,6 +134,8 @@ pub enum Ask {
 
 /// A part of the simulated system that messages come to.
 pub trait Part: std::fmt::Debug {
+    /// The simulation begins: for what does something by itself.
+    fn begin(&mut self, _now: Time, _asks: &mut Vec<Ask>) {}
     /// A message has come.
     fn arrive(&mut self, now: Time, message: Message, asks: &mut Vec<Ask>);
     /// A time that it asked for has come.

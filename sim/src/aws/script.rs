@@ -132,6 +132,12 @@ impl Script {
         }
     }
 
+    pub(crate) fn begin(&mut self) {
+        let mut asks = Vec::new();
+        self.parts.get_mut(&NODE).unwrap().begin(self.now, &mut asks);
+        self.do_all(NODE, asks);
+    }
+
     /// Everything that happens until then.
     pub(crate) fn run_until(&mut self, end: Time) {
         while let Some(entry) = self.happenings.first_entry()
