@@ -6,11 +6,15 @@
 //!
 //! - [`queue`]: SQS. - [`pollers`]: the event source mapping of a queue.
 //! - [`stream`]: Kinesis and tables' streams, with those who read them.
+//! - [`lambda`]: what stands before the pool.
+//! - [`machine`]: Step Functions.
 //! - [`asynchronous`]: a function's own queue for asynchronous invocations.
 //! - [`topic`]: SNS. - [`bus`]: EventBridge's buses and schedules. - [`target`]: what these two hand on, and retry.
 
 pub mod asynchronous;
 pub mod bus;
+pub mod lambda;
+pub mod machine;
 pub mod pollers;
 pub mod queue;
 mod rate;
@@ -18,6 +22,7 @@ mod rows;
 #[cfg(test)]
 mod script;
 mod shelf;
+mod slots;
 pub mod stream;
 pub mod target;
 pub mod topic;

@@ -105,7 +105,9 @@ impl Part for Bus {
                 place += 1;
                 if matches && target.wants(&message, place) {
                     let delay = self.invocations.delay(now);
-                    asks.push(Ask::Deliver { to: target.to, message: message.copy(place), delay });
+                    // What counts a chain's invocations does not travel through a bus.
+                    let copy = Message { hops: 0, ..message.copy(place) };
+                    asks.push(Ask::Deliver { to: target.to, message: copy, delay });
                 }
             }
         }

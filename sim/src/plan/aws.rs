@@ -23,7 +23,7 @@ use super::{
     names::unknown,
     program::{EmitTo, Program},
 };
-use crate::{cost::Architecture, message::FunctionNo};
+use crate::{aws::lambda::LambdaPolicy, cost::Architecture, message::FunctionNo};
 use nodes::Places;
 
 /// What a run takes where nothing says.
@@ -103,7 +103,7 @@ impl Making<'_> {
         let sources = self.gathered.sources(self.workload, entrance, &mut self.problems);
         gather::unused_functions(self.workload, names, &mut self.problems);
         let (idle_max, age_max) = self.environments();
-        let (nodes, unmodelled) = nodes::nodes(design, profile, &self.places);
+        let (nodes, unmodelled) = nodes::nodes(design, profile, &self.places, &mut self.gathered.assumptions);
         let checked = match application.check() {
             Ok(checked) => Some(Arc::new(checked)),
             Err(found) => {
@@ -176,6 +176,7 @@ impl Making<'_> {
                 connections: self.gathered.connections(&program),
                 program,
                 reuse: true,
+                lambda: Some(LambdaPolicy::of(self.profile, function)),
                 name,
                 label,
             });

@@ -116,6 +116,7 @@ fn functions(
             connections: gathered.connections(&program),
             program,
             reuse: false,
+            lambda: None,
             name: function.name.clone(),
             label,
         });

@@ -96,7 +96,8 @@ impl Reader {
         let at = u64::from(shard) * parallel + (hash >> 32) % parallel;
         let Ok(at) = usize::try_from(at) else { return };
         let Some(line) = self.lines.get_mut(at) else { return };
-        line.records.push_back(Record { message: Message { receives: 0, ..message }, came: now });
+        // What counts a chain's invocations does not travel through a stream.
+        line.records.push_back(Record { message: Message { receives: 0, hops: 0, ..message }, came: now });
         line.bytes += u64::from(message.bytes);
         self.waiting += 1;
         let full =
