@@ -1,5 +1,5 @@
-//! What is simulated: design, profile and workload with every name resolved and every gap filled by an assumption
-//! that is listed.
+//! What is simulated: design, profile and workload with every name resolved and every gap filled by an
+//! assumption that is listed.
 
 mod aws;
 mod gather;
@@ -289,7 +289,8 @@ impl NodePlan {
 }
 
 impl Plan {
-    /// The same plan with an assumption made so many times as large, and its value in words. `None`: it can't be.
+    /// The same plan with an assumption made so many times as large, and its value in words. `None`: it can't
+    /// be.
     pub(crate) fn with_assumption_scaled(&self, number: usize, factor: f64) -> Option<(Plan, String)> {
         let knob = self.assumptions.get(number)?.knob?;
         let mut plan = self.clone();

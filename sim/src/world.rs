@@ -1,7 +1,7 @@
 //! The world around the engine: what is real in production, in virtual time.
 //!
-//! One loop takes what is due next, from the agenda or from the engine's own deadlines, and tells whom it concerns.
-//! Every decision about limits, order and retries is the engine's; what only AWS does is in `aws`.
+//! One loop takes what is due next, from the agenda or from the engine's own deadlines, and tells whom it
+//! concerns. Every decision about limits, order and retries is the engine's; what only AWS does is in `aws`.
 //!
 //! - `agenda`: what will happen. - `client`: who sends, waits, gives up and tries again.
 //! - `invoke`: what goes into the engine and what it wants done. - `run`: functions as steps.
@@ -17,7 +17,7 @@ mod run;
 mod store;
 mod tally;
 
-use flyball_core::{Effect, Engine, Input, Settings, Span, Tenant, TenantId, Time};
+use flyball_core::{Effect, Engine, FailureKind, Input, Settings, Span, Tenant, TenantId, Time};
 use slotmap::{SlotMap, new_key_type};
 
 use crate::{
@@ -78,6 +78,8 @@ pub(crate) enum Happening {
     Part(u32, u64),
     /// A message comes to a part.
     Deliver(FlightKey),
+    /// The recursion stop refused what a part wanted.
+    Stopped(NodeNo, u64),
     /// The store's group is durable.
     Durable,
 }
@@ -271,6 +273,9 @@ impl<'p> World<'p> {
             Happening::Dependency(which) => self.dependency_woken(DependencyNo(which)),
             Happening::Part(which, token) => self.part_woken(NodeNo(which), token),
             Happening::Deliver(flight) => self.landed(flight),
+            Happening::Stopped(part, token) => {
+                self.tell_part(part, token, Verdict::Failed(FailureKind::HopLimit));
+            }
             Happening::Durable => self.durable(),
         }
     }
@@ -311,8 +316,8 @@ impl<'p> World<'p> {
     fn send_on(&mut self, from: Option<NodeNo>, to: NodeNo, message: Message) {
         let refused = self.refused.len();
         self.deliver(to, message);
-        // A part hears what was not taken of it, and tries again by its own rules. What comes from without, or from
-        // a function, is lost.
+        // A part hears what was not taken of it, and tries again by its own rules. What comes from without,
+        // or from a function, is lost.
         for (message, why) in self.refused.split_off(refused) {
             match from {
                 Some(from) => self.not_taken(from, to, message),

@@ -1,4 +1,5 @@
-//! A function's own queue for asynchronous invocations: accepted at once, run when there is room, tried again.
+//! A function's own queue for asynchronous invocations: accepted at once, run when there is room, tried
+//! again.
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,8 @@ pub struct AsynchronousPolicy {
     /// How long an event may wait to be run. `MaximumEventAgeInSeconds`, else row `lambda.async_age_default`.
     pub age_max: Span,
     /// The wait after the first throttle; twice as long each time (AWS Lambda developer guide,
-    /// invocation-async-error-handling: from 1 s). That a long queue makes it longer is not modelled: no numbers.
+    /// invocation-async-error-handling: from 1 s). That a long queue makes it longer is not modelled: no
+    /// numbers.
     pub throttle_wait: Span,
     /// The wait after a throttle at most (there: 5 minutes).
     pub throttle_wait_max: Span,

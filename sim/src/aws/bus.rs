@@ -21,18 +21,19 @@ use crate::message::{Ask, Message, NodeNo, Part, TenantNo, Verdict, spread};
 pub struct BusPolicy {
     /// Its rules.
     pub rules: Vec<RulePolicy>,
-    /// Events that are taken in a second; more are refused. Row `bus.put_per_s`, of the account. That a second's worth
-    /// may come at once is an assumption.
+    /// Events that are taken in a second; more are refused. Row `bus.put_per_s`, of the account. That a
+    /// second's worth may come at once is an assumption.
     pub puts_per_s: u32,
-    /// Targets that are invoked in a second; more wait. Row `bus.invocations_per_s`, of the account: with several buses
-    /// each has all of it.
+    /// Targets that are invoked in a second; more wait. Row `bus.invocations_per_s`, of the account: with
+    /// several buses each has all of it.
     pub invocations_per_s: u32,
 }
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RulePolicy {
-    /// How likely an event matches, 0 to 1: patterns are not evaluated, so that this is stated or an assumption.
+    /// How likely an event matches, 0 to 1: patterns are not evaluated, so that this is stated or an
+    /// assumption.
     pub share: f64,
     /// Where matching events go, each to all.
     pub targets: Vec<TargetPolicy>,
@@ -49,7 +50,8 @@ impl BusPolicy {
     }
 }
 
-/// A target of a rule or schedule as the design states it. `dead`: its dead letters, where they are simulated.
+/// A target of a rule or schedule as the design states it. `dead`: its dead letters, where they are
+/// simulated.
 pub fn target(profile: &Profile, target: &Target, to: NodeNo, dead: Option<NodeNo>) -> TargetPolicy {
     let retries = rows::count(profile, Limit::BusRetriesDefault, 185);
     let age = rows::seconds(profile, Limit::BusAgeDefault, 86_400);

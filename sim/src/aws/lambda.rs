@@ -1,4 +1,5 @@
-//! What stands before Lambda's pool: how fast a function may add environments, INIT's limit, the recursion stop.
+//! What stands before Lambda's pool: how fast a function may add environments, INIT's limit, the recursion
+//! stop.
 //!
 //! The pool itself (concurrency of the account, reservations, requests a second) is the engine.
 
@@ -16,14 +17,14 @@ use super::{rate::Bucket, rows};
 /// The numbers of a function's front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LambdaPolicy {
-    /// Environments that the function may add in ten seconds: so many at once, then evenly; not accrued beyond that.
-    /// Row `lambda.scaling_per_10s`.
+    /// Environments that the function may add in ten seconds: so many at once, then evenly; not accrued
+    /// beyond that. Row `lambda.scaling_per_10s`.
     pub environments_per_10s: u32,
     /// INIT that takes longer is broken off and done again within the first run. Row `lambda.init_max`.
     pub init_max: Span,
     /// Invocations in one chain over queues, topics, buckets and functions, after which it is stopped. Row
-    /// `lambda.recursion_hops_max`. `None`: `RecursiveLoop` is `Allow`. Here a chain of as many different functions is
-    /// stopped too (assumption: AWS says only that a function's own loop is).
+    /// `lambda.recursion_hops_max`. `None`: `RecursiveLoop` is `Allow`. Here a chain of as many different
+    /// functions is stopped too (assumption: AWS says only that a function's own loop is).
     pub hops_max: Option<u16>,
 }
 

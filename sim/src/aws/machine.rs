@@ -1,7 +1,7 @@
 //! Step Functions: executions of a state machine, as steps one after the other.
 //!
-//! What is modelled of a definition is its tasks in their order: a choice runs all its ways (with the chance that is
-//! stated), a `Catch` goes on with the next step.
+//! What is modelled of a definition is its tasks in their order: a choice runs all its ways (with the chance
+//! that is stated), a `Catch` goes on with the next step.
 
 #[cfg(test)]
 mod tests;
@@ -27,17 +27,19 @@ use crate::message::{Ask, FunctionNo, Message, NodeNo, Part, Verdict};
 pub struct MachinePolicy {
     /// Its steps.
     pub steps: Vec<StepPolicy>,
-    /// Executions that may be started in a second; more are refused. Row `machine.starts_per_s`, of express machines
-    /// `machine.express_starts_per_s`: of the account; with several machines each has all of it.
+    /// Executions that may be started in a second; more are refused. Row `machine.starts_per_s`, of express
+    /// machines `machine.express_starts_per_s`: of the account; with several machines each has all of it.
     pub starts_per_s: u32,
-    /// Executions that may be started at once. AWS Step Functions developer guide, service-quotas: 1,300, of express
-    /// machines 6,000.
+    /// Executions that may be started at once. AWS Step Functions developer guide, service-quotas: 1,300, of
+    /// express machines 6,000.
     pub starts_burst: u32,
+    /// Its type is `EXPRESS`.
+    pub express: bool,
     /// How long an execution may take. `TimeoutSeconds`, else for express machines row
     /// `machine.express_timeout_max`. `None`: the year of a standard machine, that no simulation reaches.
     pub timeout: Option<Span>,
-    /// Executions have a name that follows from their event: a second start for it is answered and starts nothing. No
-    /// design says so; assumption: they have none.
+    /// Executions have a name that follows from their event: a second start for it is answered and starts
+    /// nothing. No design says so; assumption: they have none.
     pub named: bool,
 }
 
@@ -103,6 +105,7 @@ impl MachinePolicy {
             steps,
             starts_per_s: rows::count(profile, starts, or),
             starts_burst,
+            express,
             timeout: if express { Some(stated.unwrap_or(longest).min(longest)) } else { stated },
             named: false,
         }

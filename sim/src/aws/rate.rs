@@ -38,7 +38,8 @@ impl Bucket {
         enough
     }
 
-    /// When there will be so many, if nobody takes any before. Without end where the bucket can't hold so many.
+    /// When there will be so many, if nobody takes any before. Without end where the bucket can't hold so
+    /// many.
     pub(crate) fn ready(&mut self, now: Time, tokens: u64) -> Time {
         self.fill(now);
         let parts = tokens.saturating_mul(PARTS);

@@ -1,4 +1,5 @@
-//! A small world for tests of actors: parts, a heap of what is to happen, and functions that do as they are told.
+//! A small world for tests of actors: parts, a heap of what is to happen, and functions that do as they are
+//! told.
 
 use std::collections::BTreeMap;
 

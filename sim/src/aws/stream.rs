@@ -1,7 +1,8 @@
-//! Kinesis and the streams of DynamoDB's tables: shards in order, with the event source mappings that read them.
+//! Kinesis and the streams of DynamoDB's tables: shards in order, with the event source mappings that read
+//! them.
 //!
-//! A record stays in its stream until it is too old, whoever reads it. Here each mapping has a line of its own for each
-//! shard, and a record leaves it when the mapping is past it: handled, given up, or expired.
+//! A record stays in its stream until it is too old, whoever reads it. Here each mapping has a line of its
+//! own for each shard, and a record leaves it when the mapping is past it: handled, given up, or expired.
 
 mod reader;
 #[cfg(test)]
@@ -21,7 +22,8 @@ use reader::Reader;
 /// The numbers of a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamPolicy {
-    /// Its shards. `ShardCount`; on demand and for tables, whose shards AWS decides on, an assumption of the plan.
+    /// Its shards. `ShardCount`; on demand and for tables, whose shards AWS decides on, an assumption of the
+    /// plan.
     pub shards: u32,
     /// What a shard takes. `None`: no such limit, as for a table's stream.
     pub takes: Option<ShardPolicy>,
@@ -35,7 +37,8 @@ pub struct StreamPolicy {
 /// What a Kinesis shard takes; more is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardPolicy {
-    /// Records a second. Row `stream.shard_records_per_s`. That a second's worth may come at once is an assumption.
+    /// Records a second. Row `stream.shard_records_per_s`. That a second's worth may come at once is an
+    /// assumption.
     pub records_per_s: u32,
     /// Bytes a second. Row `stream.shard_in_bytes_per_s`.
     pub bytes_per_s: u32,
@@ -52,25 +55,28 @@ pub struct ReaderPolicy {
     pub batch_bytes_max: u64,
     /// How long a batch that is not full waits for more. `MaximumBatchingWindowInSeconds`, else none.
     pub window: Span,
-    /// From one look at an idle shard to the next: records that come meanwhile go together. Kinesis 1 s, a table's
-    /// stream 250 ms, none with throughput of its own: AWS Lambda developer guide, older text; assumption.
+    /// From one look at an idle shard to the next: records that come meanwhile go together. Kinesis 1 s, a
+    /// table's stream 250 ms, none with throughput of its own: AWS Lambda developer guide, older text;
+    /// assumption.
     pub poll: Span,
     /// Batches of one shard at once, each with other partition keys. `ParallelizationFactor`, else row
     /// `event_source.parallelization_default`.
     pub parallelization: u32,
-    /// Runs of one batch that may fail. One more than `MaximumRetryAttempts`. `None`: no such end, AWS's default.
+    /// Runs of one batch that may fail. One more than `MaximumRetryAttempts`. `None`: no such end, AWS's
+    /// default.
     pub attempts_max: Option<u32>,
-    /// A record is given up when it is older. `MaximumRecordAgeInSeconds`. `None`: no such end, AWS's default.
+    /// A record is given up when it is older. `MaximumRecordAgeInSeconds`. `None`: no such end, AWS's
+    /// default.
     pub age_max: Option<Span>,
-    /// A batch that fails is split in two. `BisectBatchOnFunctionError`. A split spends an attempt of neither half
-    /// (assumption: it is documented that a split does not count).
+    /// A batch that fails is split in two. `BisectBatchOnFunctionError`. A split spends an attempt of neither
+    /// half (assumption: it is documented that a split does not count).
     pub bisect: bool,
     /// Answers that name the first record that failed are heeded. `ReportBatchItemFailures`.
     pub partial_failures: bool,
     /// It has an on-failure destination: where, if that is simulated. `None`: what is given up is lost.
     pub dead: Option<Option<NodeNo>>,
-    /// The wait before a batch that failed or was throttled is tried again; twice as long each time. That there is a
-    /// growing wait is documented, how long is an assumption.
+    /// The wait before a batch that failed or was throttled is tried again; twice as long each time. That
+    /// there is a growing wait is documented, how long is an assumption.
     pub retry_wait: Span,
     /// It never waits longer. Assumption.
     pub retry_wait_max: Span,
@@ -105,7 +111,8 @@ impl StreamPolicy {
 }
 
 impl ReaderPolicy {
-    /// What the design states, and AWS's defaults. `dead`: its on-failure destination, where that is simulated.
+    /// What the design states, and AWS's defaults. `dead`: its on-failure destination, where that is
+    /// simulated.
     pub fn of(
         profile: &Profile,
         source: &EventSource,

@@ -9,8 +9,8 @@ use crate::message::{Ask, Message, NodeNo};
 pub struct TargetPolicy {
     /// The node: a queue, a function's asynchronous queue, another topic or bus, a stream, a state machine.
     pub to: NodeNo,
-    /// How likely an event is meant for it, 0 to 1: filters and patterns are not evaluated, so that this is stated or
-    /// an assumption.
+    /// How likely an event is meant for it, 0 to 1: filters and patterns are not evaluated, so that this is
+    /// stated or an assumption.
     pub share: f64,
     /// What it does when a copy is not taken.
     pub retry: RetryPolicy,
@@ -21,15 +21,15 @@ pub struct TargetPolicy {
 /// When a copy that was not taken is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryPolicy {
-    /// Amazon SNS to queues and functions: 3 times at once, 2 times after 1 s, 10 times after 1 s to 20 s, then every
-    /// 20 s. Rows `topic.attempts_max` and `topic.retry_max`; between 1 s and 20 s it grows by equal factors
-    /// (assumption).
+    /// Amazon SNS to queues and functions: 3 times at once, 2 times after 1 s, 10 times after 1 s to 20 s,
+    /// then every 20 s. Rows `topic.attempts_max` and `topic.retry_max`; between 1 s and 20 s it grows by
+    /// equal factors (assumption).
     Topic {
         /// Attempts in all. Those above 65,535 (15 days) are not counted.
         attempts_max: u32,
     },
-    /// Amazon EventBridge: 1 s, then twice as long each time, at most 8 minutes: the wait at which the documented 185
-    /// retries and 24 hours fit together (assumption).
+    /// Amazon EventBridge: 1 s, then twice as long each time, at most 8 minutes: the wait at which the
+    /// documented 185 retries and 24 hours fit together (assumption).
     Bus {
         /// Retries. `MaximumRetryAttempts`, else row `bus.retries_default`.
         retries_max: u32,
@@ -80,7 +80,8 @@ impl TargetPolicy {
         draw < self.share
     }
 
-    /// A copy was not taken: it is sent again after a while, or given up. The copy itself counts its attempts.
+    /// A copy was not taken: it is sent again after a while, or given up. The copy itself counts its
+    /// attempts.
     pub(crate) fn refused(&self, message: Message, asks: &mut Vec<Ask>) {
         let failed = message.receives.saturating_add(1);
         let again = Message { receives: failed, ..message };

@@ -23,8 +23,8 @@ pub struct TopicPolicy {
 }
 
 impl TopicPolicy {
-    /// A subscriber as the design states it; with a filter, `share` of the messages is meant for it. `dead`: its
-    /// dead letters, where they are simulated.
+    /// A subscriber as the design states it; with a filter, `share` of the messages is meant for it. `dead`:
+    /// its dead letters, where they are simulated.
     pub fn subscriber(
         profile: &Profile,
         subscription: &Subscription,

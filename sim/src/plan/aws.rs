@@ -1,4 +1,5 @@
-//! Amazon's semantics as a model: functions go into the engine as Lambda's pool, everything else becomes a part.
+//! Amazon's semantics as a model: functions go into the engine as Lambda's pool, everything else becomes a
+//! part.
 
 mod nodes;
 
@@ -34,7 +35,8 @@ const INIT: Lasting = Lasting::Percentiles { p50: Span::from_millis(400), p99: S
 const IDLE_MAX: Span = Span::from_secs(600);
 /// How old an environment becomes, where nothing says.
 const AGE_MAX: Span = Span::from_secs(2 * 3_600);
-/// Longer than any function may run, with INIT and a second INIT: the environment's own timeout ends it first.
+/// Longer than any function may run, with INIT and a second INIT: the environment's own timeout ends it
+/// first.
 const ENGINE_TIMEOUT_BEYOND: Span = Span::from_secs(7_200);
 /// Memory that the engine is told: it does not limit anything there.
 const ENGINE_MEMORY_BYTES: u64 = 64 << 20;

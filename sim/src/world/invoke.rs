@@ -179,7 +179,8 @@ impl World<'_> {
         let Some(&first) = batch.first() else { return };
         let lambda = self.plan.functions.get(function.0 as usize).and_then(|plan| plan.lambda);
         if lambda.is_some_and(|lambda| batch.iter().any(|message| lambda.stops(message.hops))) {
-            self.tell_part(part, token, Verdict::Failed(FailureKind::HopLimit));
+            // Not at once: a queue full of them would go down a call for each.
+            self.agenda.put(self.now, Happening::Stopped(part, token));
             return;
         }
         if batch.len() == 1 {
@@ -247,7 +248,7 @@ impl World<'_> {
         }
     }
 
-    fn tell_part(&mut self, part: NodeNo, token: u64, verdict: Verdict) {
+    pub(super) fn tell_part(&mut self, part: NodeNo, token: u64, verdict: Verdict) {
         let now = self.now;
         let mut asks = std::mem::take(&mut self.asks);
         if let Some(part) = self.parts.get_mut(part.0 as usize) {

@@ -161,8 +161,8 @@ impl Reader {
         Some(record.message)
     }
 
-    /// Records that are too old are given up: by the mapping's own age to its destination, by the stream's retention
-    /// for good.
+    /// Records that are too old are given up: by the mapping's own age to its destination, by the stream's
+    /// retention for good.
     fn expire(&mut self, at: usize, now: Time, asks: &mut Vec<Ask>) {
         while let Some(first) = self.lines.get(at).and_then(|line| line.records.front().copied()) {
             let age = now.since(first.came);

@@ -70,7 +70,7 @@ fn a_failing_batch_blocks_its_shard_and_no_other() {
 fn a_blocked_record_ends_with_the_retention() {
     let mut script = stream(1, vec![reader()], poisoned(0));
     script.send(at_s(0), message(0, 0));
-    script.send(at_s(10), message(1, 0));
+    script.send(at_s(1_000), message(1, 0));
     script.run_until(at_s(86_399));
     assert_eq!(script.ends.len(), 0);
     // The next try after that.
