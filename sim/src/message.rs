@@ -1,7 +1,7 @@
 //! What travels between the parts of a simulated system, and how they ask one another.
 //!
-//! A part is a state machine: it is told what happens (`now` first) and says what it wants by [`Ask`]s. None knows
-//! another; the world hands on.
+//! A part is a state machine: it is told what happens (`now` first) and says what it wants by [`Ask`]s. None
+//! knows another; the world hands on.
 
 use flyball_core::{FailureKind, LimitName, Time};
 
@@ -51,8 +51,8 @@ impl Message {
         receives: 0,
     };
 
-    /// A further copy of it, on its way to another part: with an id of its own that follows from this one's and
-    /// from `place`, which differs between the copies that one part makes.
+    /// A further copy of it, on its way to another part: with an id of its own that follows from this one's
+    /// and from `place`, which differs between the copies that one part makes.
     #[must_use]
     pub fn copy(self, place: u64) -> Message {
         Message { id: self.spread(place), receives: 0, ..self }
@@ -122,8 +122,8 @@ pub enum Ask {
         /// Which.
         message: Message,
     },
-    /// A message that has just arrived is not taken in: whoever sent it is told so ([`Part::refused`]), and has it
-    /// still.
+    /// A message that has just arrived is not taken in: whoever sent it is told so ([`Part::refused`]), and
+    /// has it still.
     Refused {
         /// Which.
         message: Message,
@@ -134,14 +134,16 @@ pub enum Ask {
 
 /// A part of the simulated system that messages come to.
 pub trait Part: std::fmt::Debug {
+    /// The simulation begins: for what does something by itself.
+    fn begin(&mut self, _now: Time, _asks: &mut Vec<Ask>) {}
     /// A message has come.
     fn arrive(&mut self, now: Time, message: Message, asks: &mut Vec<Ask>);
     /// A time that it asked for has come.
     fn wake(&mut self, now: Time, token: u64, asks: &mut Vec<Ask>);
     /// An invocation that it asked for has ended.
     fn answered(&mut self, now: Time, token: u64, verdict: Verdict, asks: &mut Vec<Ask>);
-    /// A message that it asked to deliver was not taken in there ([`Ask::Refused`]). A part that has no way to try
-    /// again loses it.
+    /// A message that it asked to deliver was not taken in there ([`Ask::Refused`]). A part that has no way
+    /// to try again loses it.
     fn refused(&mut self, _now: Time, _by: NodeNo, message: Message, asks: &mut Vec<Ask>) {
         asks.push(Ask::Dropped { message, why: "refused" });
     }

@@ -1,5 +1,5 @@
-//! What is simulated: design, profile and workload with every name resolved and every gap filled by an assumption
-//! that is listed.
+//! What is simulated: design, profile and workload with every name resolved and every gap filled by an
+//! assumption that is listed.
 
 mod aws;
 mod gather;
@@ -17,8 +17,14 @@ use flyball_core::{Name, Span, model::Shared};
 
 use crate::{
     aws::{
+        asynchronous::{Asynchronous, AsynchronousPolicy},
+        bus::{Bus, BusPolicy, Schedule, SchedulePolicy},
+        lambda::LambdaPolicy,
+        machine::{Act, Machine, MachinePolicy, StepPolicy},
         pollers::PollersPolicy,
         queue::{Queue, QueuePolicy},
+        stream::{Stream, StreamPolicy},
+        topic::{Topic, TopicPolicy},
     },
     cost::Architecture,
     message::{FunctionNo, NodeNo, TenantNo},
@@ -153,6 +159,8 @@ pub(crate) struct FunctionPlan {
     pub program: Program,
     /// Its environments are kept and used again. Otherwise each run has a fresh one.
     pub reuse: bool,
+    /// What stands before Lambda's pool. `None`: it is Flyball's.
+    pub lambda: Option<LambdaPolicy>,
     /// Dependencies whose connections an environment holds, each with how many.
     pub connections: Vec<(DependencyNo, u32)>,
     /// It is run, not modelled.
@@ -173,6 +181,18 @@ pub(crate) enum NodeKind {
     Parking,
     /// SQS, with those who read from it.
     Queue { policy: QueuePolicy, mappings: Vec<PollersPolicy>, fifo: bool },
+    /// A function's own queue.
+    Asynchronous(AsynchronousPolicy),
+    /// SNS, or what tells of its changes: S3, a table. `what`: in a word.
+    Topic { policy: TopicPolicy, what: &'static str },
+    /// EventBridge.
+    Bus(BusPolicy),
+    /// EventBridge's schedules.
+    Schedule(SchedulePolicy),
+    /// Step Functions.
+    Machine(MachinePolicy),
+    /// Kinesis, or the stream of a table's changes.
+    Stream(StreamPolicy),
 }
 
 /// A source, and where its traffic goes.
@@ -211,12 +231,7 @@ impl Plan {
     pub(crate) fn readers(&self, node: &str) -> Vec<String> {
         let label = |function: FunctionNo| self.functions.get(function.0 as usize).map(|f| f.label.clone());
         if let Some(plan) = self.nodes.iter().find(|plan| plan.label == node) {
-            return match &plan.kind {
-                NodeKind::Parking => Vec::new(),
-                NodeKind::Queue { mappings, .. } => {
-                    mappings.iter().filter_map(|m| label(m.function)).collect()
-                }
-            };
+            return plan.kind.readers().into_iter().filter_map(label).collect();
         }
         let queue = self.application.all_queues().into_values().find(|queue| queue.name.as_str() == node);
         queue.map(|queue| queue.function.to_string()).into_iter().collect()
@@ -238,12 +253,39 @@ impl Plan {
     }
 }
 
+impl NodeKind {
+    /// The functions that take from it.
+    fn readers(&self) -> Vec<FunctionNo> {
+        match self {
+            NodeKind::Parking | NodeKind::Topic { .. } | NodeKind::Bus(_) | NodeKind::Schedule(_) => {
+                Vec::new()
+            }
+            NodeKind::Queue { mappings, .. } => mappings.iter().map(|mapping| mapping.function).collect(),
+            NodeKind::Asynchronous(policy) => vec![policy.function],
+            NodeKind::Stream(policy) => policy.mappings.iter().map(|mapping| mapping.function).collect(),
+            NodeKind::Machine(policy) => {
+                let function = |step: &StepPolicy| match step.act {
+                    Act::Invoke(function) => Some(function),
+                    Act::Deliver(_) | Act::Wait(_) => None,
+                };
+                policy.steps.iter().filter_map(function).collect()
+            }
+        }
+    }
+}
+
 impl NodePlan {
     /// What it is, in words.
     pub(crate) fn kind_name(&self) -> &'static str {
         match self.kind {
             NodeKind::Parking | NodeKind::Queue { fifo: false, .. } => "queue",
             NodeKind::Queue { fifo: true, .. } => "FIFO queue",
+            NodeKind::Asynchronous(_) => "asynchronous queue",
+            NodeKind::Topic { what, .. } => what,
+            NodeKind::Bus(_) => "bus",
+            NodeKind::Schedule(_) => "schedule",
+            NodeKind::Stream(_) => "stream",
+            NodeKind::Machine(_) => "state machine",
         }
     }
 
@@ -257,12 +299,19 @@ impl NodePlan {
         match &self.kind {
             NodeKind::Parking => Box::new(crate::parking::Parking::default()),
             NodeKind::Queue { policy, mappings, .. } => Box::new(Queue::new(*policy, mappings.clone())),
+            NodeKind::Asynchronous(policy) => Box::new(Asynchronous::new(policy.clone())),
+            NodeKind::Topic { policy, .. } => Box::new(Topic::new(policy.clone())),
+            NodeKind::Bus(policy) => Box::new(Bus::new(policy.clone())),
+            NodeKind::Schedule(policy) => Box::new(Schedule::new(policy.clone())),
+            NodeKind::Stream(policy) => Box::new(Stream::new(policy.clone())),
+            NodeKind::Machine(policy) => Box::new(Machine::new(policy.clone())),
         }
     }
 }
 
 impl Plan {
-    /// The same plan with an assumption made so many times as large, and its value in words. `None`: it can't be.
+    /// The same plan with an assumption made so many times as large, and its value in words. `None`: it can't
+    /// be.
     pub(crate) fn with_assumption_scaled(&self, number: usize, factor: f64) -> Option<(Plan, String)> {
         let knob = self.assumptions.get(number)?.knob?;
         let mut plan = self.clone();

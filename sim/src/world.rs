@@ -1,7 +1,7 @@
 //! The world around the engine: what is real in production, in virtual time.
 //!
-//! One loop takes what is due next, from the agenda or from the engine's own deadlines, and tells whom it concerns.
-//! Every decision about limits, order and retries is the engine's; what only AWS does is in `aws`.
+//! One loop takes what is due next, from the agenda or from the engine's own deadlines, and tells whom it
+//! concerns. Every decision about limits, order and retries is the engine's; what only AWS does is in `aws`.
 //!
 //! - `agenda`: what will happen. - `client`: who sends, waits, gives up and tries again.
 //! - `invoke`: what goes into the engine and what it wants done. - `run`: functions as steps.
@@ -19,7 +19,7 @@ mod run;
 mod store;
 mod tally;
 
-use flyball_core::{Effect, Engine, Input, Settings, Span, Tenant, TenantId, Time};
+use flyball_core::{Effect, Engine, FailureKind, Input, Settings, Span, Tenant, TenantId, Time};
 use slotmap::{SlotMap, new_key_type};
 
 use crate::{
@@ -81,6 +81,8 @@ pub(crate) enum Happening {
     Part(u32, u64),
     /// A message comes to a part.
     Deliver(FlightKey),
+    /// The recursion stop refused what a part wanted.
+    Stopped(NodeNo, u64),
     /// The store's group is durable.
     Durable,
 }
@@ -90,6 +92,8 @@ pub(crate) enum Happening {
 struct Flight {
     to: NodeNo,
     message: Message,
+    /// The part that sent it. `None`: a function, or it goes to dead letters.
+    from: Option<NodeNo>,
 }
 
 /// Who is told what came of a dependency's call.
@@ -124,6 +128,8 @@ pub(crate) struct World<'p> {
     parts: Vec<Box<dyn Part>>,
     asks: Vec<Ask>,
     flights: SlotMap<FlightKey, Flight>,
+    /// What a part has just not taken, and why: until its sender hears of it.
+    refused: Vec<(Message, &'static str)>,
     senders: Senders,
     store: Store,
     random: Random,
@@ -181,6 +187,7 @@ impl<'p> World<'p> {
             parts: plan.nodes.iter().map(|node| node.part()).collect(),
             asks: Vec::new(),
             flights: SlotMap::with_key(),
+            refused: Vec::new(),
             senders: Senders::new(plan, setting)?,
             store: Store::new(plan, seed),
             random: Random::of(seed, "runs"),
@@ -211,6 +218,14 @@ impl<'p> World<'p> {
             self.step(Input::SetTenant(tenant));
         }
         self.step(Input::Opened);
+        for part in (0..).map(NodeNo).take(self.parts.len()) {
+            let mut asks = std::mem::take(&mut self.asks);
+            if let Some(begins) = self.parts.get_mut(part.0 as usize) {
+                begins.begin(self.now, &mut asks);
+            }
+            self.asks = asks;
+            self.answer_asks(part);
+        }
         self.begin_sources();
     }
 
@@ -271,6 +286,9 @@ impl<'p> World<'p> {
             Happening::Dependency(which) => self.dependency_woken(DependencyNo(which)),
             Happening::Part(which, token) => self.part_woken(NodeNo(which), token),
             Happening::Deliver(flight) => self.landed(flight),
+            Happening::Stopped(part, token) => {
+                self.tell_part(part, token, Verdict::Failed(FailureKind::HopLimit));
+            }
             Happening::Durable => self.durable(),
         }
     }
@@ -302,9 +320,33 @@ impl<'p> World<'p> {
     }
 
     fn landed(&mut self, flight: FlightKey) {
-        if let Some(Flight { to, message }) = self.flights.remove(flight) {
-            self.deliver(to, message);
+        if let Some(Flight { to, message, from }) = self.flights.remove(flight) {
+            self.send_on(from, to, message);
         }
+    }
+
+    /// A message comes to a part from another, or from without.
+    fn send_on(&mut self, from: Option<NodeNo>, to: NodeNo, message: Message) {
+        let refused = self.refused.len();
+        self.deliver(to, message);
+        // A part hears what was not taken of it, and tries again by its own rules. What comes from without,
+        // or from a function, is lost.
+        for (message, why) in self.refused.split_off(refused) {
+            match from {
+                Some(from) => self.not_taken(from, to, message),
+                None => self.tally.dropped(self.now, to, &message, why),
+            }
+        }
+    }
+
+    fn not_taken(&mut self, from: NodeNo, by: NodeNo, message: Message) {
+        let now = self.now;
+        let mut asks = std::mem::take(&mut self.asks);
+        if let Some(part) = self.parts.get_mut(from.0 as usize) {
+            part.refused(now, by, message, &mut asks);
+        }
+        self.asks = asks;
+        self.answer_asks(from);
     }
 
     /// Does what a part asked for. What it asks meanwhile is done in its turn.
@@ -315,18 +357,18 @@ impl<'p> World<'p> {
                 Ask::Wake { at, token } => self.agenda.put(at.max(self.now), Happening::Part(part.0, token)),
                 Ask::Invoke { function, batch, token } => self.invoke_for(part, function, batch, token),
                 Ask::Deliver { to, message, delay } => {
-                    let flight = self.flights.insert(Flight { to, message });
+                    let flight = self.flights.insert(Flight { to, message, from: Some(part) });
                     self.after(delay, Happening::Deliver(flight));
                 }
                 Ask::Dead { message, to, why } => {
                     self.tally.dead(self.now, part, &message, why);
                     if let Some(to) = to {
-                        let flight = self.flights.insert(Flight { to, message });
+                        let flight = self.flights.insert(Flight { to, message, from: None });
                         self.after(Span::ZERO, Happening::Deliver(flight));
                     }
                 }
                 Ask::Dropped { message, why } => self.tally.dropped(self.now, part, &message, why),
-                Ask::Refused { message, why } => self.tally.dropped(self.now, part, &message, why),
+                Ask::Refused { message, why } => self.refused.push((message, why)),
                 Ask::Done { message } => self.tally.node_done(self.now, part, &message),
             }
         }

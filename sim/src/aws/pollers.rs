@@ -1,8 +1,8 @@
 //! The event source mapping of a queue: pollers that take messages, then ask for the function.
 //!
-//! Messages are in flight from the moment a poller has them, before it is known whether the function can run: while it
-//! is throttled they stay in flight, until their visibility timeout ends and brings them a delivery nearer to the dead
-//! letters.
+//! Messages are in flight from the moment a poller has them, before it is known whether the function can run:
+//! while it is throttled they stay in flight, until their visibility timeout ends and brings them a delivery
+//! nearer to the dead letters.
 //!
 //! Polling itself costs nothing here: an arrival wakes an idle poller, as long polling does.
 
@@ -30,22 +30,23 @@ pub struct PollersPolicy {
     pub window: Span,
     /// Batches at once when messages begin to arrive. Row `event_source.pollers_start`.
     pub start: u32,
-    /// Batches at once that are added in a minute while messages wait. Row `event_source.pollers_per_minute`; that
-    /// they are added evenly is an assumption.
+    /// Batches at once that are added in a minute while messages wait. Row `event_source.pollers_per_minute`;
+    /// that they are added evenly is an assumption.
     pub per_minute: u32,
     /// Batches at once. `MaximumConcurrency`, else row `event_source.pollers_max`.
     pub max: u32,
     /// Answers that name the failed messages are heeded. `ReportBatchItemFailures`.
     pub partial_failures: bool,
-    /// Batches at once to which errors can bring it down. Assumption: 2, the documented least of an idle mapping.
+    /// Batches at once to which errors can bring it down. Assumption: 2, the documented least of an idle
+    /// mapping.
     pub least: u32,
-    /// Of the batches at once, what one step of backing off leaves, percent. That it backs off is documented (AWS
-    /// Lambda developer guide, services-sqs-errorhandling); how fast is an assumption.
+    /// Of the batches at once, what one step of backing off leaves, percent. That it backs off is documented
+    /// (AWS Lambda developer guide, services-sqs-errorhandling); how fast is an assumption.
     pub backoff_leaves_percent: u32,
     /// From one step of backing off to the next, and to growing again. Assumption.
     pub backoff_wait: Span,
-    /// How long a throttled batch waits before it is tried again; twice as long each time. That it is tried again until
-    /// its visibility timeout ends is documented (there); how often is an assumption.
+    /// How long a throttled batch waits before it is tried again; twice as long each time. That it is tried
+    /// again until its visibility timeout ends is documented (there); how often is an assumption.
     pub throttle_wait: Span,
     /// It never waits longer. Assumption.
     pub throttle_wait_max: Span,
@@ -75,8 +76,8 @@ impl PollersPolicy {
             policy.start = ceiling;
         }
         if source.provisioned_pollers {
-            // Two pollers at least and 200 at most where nothing is stated, of ten batches each; 1,000 batches a
-            // minute: the row "Provisioned mode" of AWS's facts.
+            // Two pollers at least and 200 at most where nothing is stated, of ten batches each; 1,000
+            // batches a minute: the row "Provisioned mode" of AWS's facts.
             (policy.start, policy.max, policy.per_minute) = (20, 2_000, 1_000);
         }
         if source.concurrency_max.stated().is_some() {
@@ -118,7 +119,8 @@ pub(super) enum Purpose {
     Run,
 }
 
-/// A token of a mapping: which mapping, what for, and which batch. Those of the queue itself are below all of them.
+/// A token of a mapping: which mapping, what for, and which batch. Those of the queue itself are below all of
+/// them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Token {
     /// Which mapping of the queue.

@@ -1,7 +1,7 @@
 //! SQS: a queue, standard or FIFO, with the event source mappings that read from it.
 //!
-//! A message is visible, delayed or in flight. It ends in one way: deleted by whoever handled it, in the dead letters
-//! once it was delivered too often, or dropped when it has become too old.
+//! A message is visible, delayed or in flight. It ends in one way: deleted by whoever handled it, in the dead
+//! letters once it was delivered too often, or dropped when it has become too old.
 
 mod groups;
 mod stock;
@@ -29,7 +29,8 @@ pub struct QueuePolicy {
     /// How long a received message is hidden. `VisibilityTimeout`, else row `queue.visibility_default`.
     pub visibility: Span,
     /// How long a message is kept, from when it came here. `MessageRetentionPeriod`, else row
-    /// `queue.retention_default`. One that is in flight then may still be deleted by whoever has it (assumption).
+    /// `queue.retention_default`. One that is in flight then may still be deleted by whoever has it
+    /// (assumption).
     pub retention: Span,
     /// How long a new message is hidden. `DelaySeconds`, else none.
     pub delay: Span,
@@ -53,16 +54,16 @@ pub struct Redrive {
 /// What FIFO queues have beside that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FifoPolicy {
-    /// Messages that are taken in a second, one to a call; more are refused. Row `queue.fifo_per_s`, with high
-    /// throughput `queue.fifo_high_per_s` (that of the largest regions).
+    /// Messages that are taken in a second, one to a call; more are refused. Row `queue.fifo_per_s`, with
+    /// high throughput `queue.fifo_high_per_s` (that of the largest regions).
     pub sends_per_s: u32,
     /// Receives a second, each of one batch; more wait. The same row.
     pub receives_per_s: u32,
 }
 
 impl QueuePolicy {
-    /// What the design states, and AWS's defaults. `dead`: the edge to the dead letters, with `maxReceiveCount` and
-    /// where it leads.
+    /// What the design states, and AWS's defaults. `dead`: the edge to the dead letters, with
+    /// `maxReceiveCount` and where it leads.
     pub fn of(
         profile: &Profile,
         queue: &design::Queue,
@@ -199,12 +200,17 @@ impl Part for Queue {
     }
 
     fn answered(&mut self, now: Time, token: u64, verdict: Verdict, asks: &mut Vec<Ask>) {
+        // A throttled batch keeps its place: there is no room for another, and none may be asked for in its
+        // stead.
+        let throttled = matches!(verdict, Verdict::Throttled(_) | Verdict::Refused(_));
         if let Some(token) = Token::decode(token)
             && let Some(mapping) = self.mappings.get_mut(token.mapping)
         {
             mapping.answered(token, verdict, &mut self.stock, now, asks);
         }
-        self.pull(now, asks);
+        if !throttled {
+            self.pull(now, asks);
+        }
     }
 
     fn waiting(&self) -> u64 {

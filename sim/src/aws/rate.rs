@@ -38,7 +38,8 @@ impl Bucket {
         enough
     }
 
-    /// When there will be so many, if nobody takes any before. Without end where the bucket can't hold so many.
+    /// When there will be so many, if nobody takes any before. Without end where the bucket can't hold so
+    /// many.
     pub(crate) fn ready(&mut self, now: Time, tokens: u64) -> Time {
         self.fill(now);
         let parts = tokens.saturating_mul(PARTS);
@@ -46,5 +47,27 @@ impl Bucket {
             return Time(u64::MAX);
         }
         now.after(Span(parts.saturating_sub(self.parts).div_ceil(self.per_s)))
+    }
+}
+
+/// A rate that makes what is above it wait, in the order in which it comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    per_s: u64,
+    /// When the next one may go: microseconds times `per_s`, so that nothing is rounded.
+    free: u128,
+}
+
+impl Pace {
+    pub(crate) fn new(per_s: u64) -> Pace {
+        Pace { per_s: per_s.max(1), free: 0 }
+    }
+
+    /// How long what comes now waits.
+    pub(crate) fn delay(&mut self, now: Time) -> Span {
+        let at = u128::from(now.0) * u128::from(self.per_s);
+        let goes = self.free.max(at);
+        self.free = goes + u128::from(PARTS);
+        Span(u64::try_from((goes - at).div_ceil(u128::from(self.per_s))).unwrap_or(u64::MAX))
     }
 }

@@ -1,4 +1,5 @@
-//! A small world for tests of actors: parts, a heap of what is to happen, and functions that do as they are told.
+//! A small world for tests of actors: parts, a heap of what is to happen, and functions that do as they are
+//! told.
 
 use std::collections::BTreeMap;
 
@@ -130,6 +131,12 @@ impl Script {
         for id in first..first + count {
             self.send(at, message(id, 0));
         }
+    }
+
+    pub(crate) fn begin(&mut self) {
+        let mut asks = Vec::new();
+        self.parts.get_mut(&NODE).unwrap().begin(self.now, &mut asks);
+        self.do_all(NODE, asks);
     }
 
     /// Everything that happens until then.

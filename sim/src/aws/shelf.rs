@@ -1,7 +1,8 @@
-//! Messages at rest. Each lies in one place, and stands in up to two lines: those of its state, and that of all by age.
+//! Messages at rest. Each lies in one place, and stands in up to two lines: those of its state, and that of
+//! all by age.
 //!
-//! To stand in line costs two places in the entry, so that joining, leaving from anywhere and being the first are all
-//! done in constant time, whatever waits behind.
+//! To stand in line costs two places in the entry, so that joining, leaving from anywhere and being the first
+//! are all done in constant time, whatever waits behind.
 
 use flyball_core::Time;
 

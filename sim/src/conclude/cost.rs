@@ -76,6 +76,24 @@ fn used(plan: &Plan, tally: &Tally, prices: &Prices, time: Span) -> Usage {
                 usage.add(price, received(tally, books, readers));
                 usage.empty_receives(price, Span(time.0.saturating_mul(pollers)));
             }
+            NodeKind::Topic { what: "topic", .. } => {
+                usage.add(Price::SnsPublishes, books.entered_chunks as f64);
+            }
+            NodeKind::Bus(_) => usage.add(Price::EventBridgeEvents, books.entered_chunks as f64),
+            NodeKind::Stream(policy) if policy.takes.is_some() => {
+                usage.add(Price::KinesisShardHours, f64::from(policy.shards) * time.0 as f64 / 3_600e6);
+            }
+            NodeKind::Machine(policy) if policy.express => {
+                usage.add(Price::ExpressRequests, books.entered as f64);
+            }
+            // Each step, and the end.
+            NodeKind::Machine(policy) => {
+                usage.add(Price::Transitions, books.entered as f64 * (policy.steps.len() + 1) as f64);
+            }
+            NodeKind::Asynchronous(_)
+            | NodeKind::Topic { .. }
+            | NodeKind::Schedule(_)
+            | NodeKind::Stream(_) => {}
         }
     }
     usage

@@ -1,4 +1,5 @@
-//! Amazon's semantics as a model: functions go into the engine as Lambda's pool, everything else becomes a part.
+//! Amazon's semantics as a model: functions go into the engine as Lambda's pool, everything else becomes a
+//! part.
 
 mod nodes;
 
@@ -23,7 +24,7 @@ use super::{
     names::unknown,
     program::{EmitTo, Program},
 };
-use crate::{cost::Architecture, message::FunctionNo};
+use crate::{aws::lambda::LambdaPolicy, cost::Architecture, message::FunctionNo};
 use nodes::Places;
 
 /// What a run takes where nothing says.
@@ -34,7 +35,8 @@ const INIT: Lasting = Lasting::Percentiles { p50: Span::from_millis(400), p99: S
 const IDLE_MAX: Span = Span::from_secs(600);
 /// How old an environment becomes, where nothing says.
 const AGE_MAX: Span = Span::from_secs(2 * 3_600);
-/// Longer than any function may run, with INIT and a second INIT: the environment's own timeout ends it first.
+/// Longer than any function may run, with INIT and a second INIT: the environment's own timeout ends it
+/// first.
 const ENGINE_TIMEOUT_BEYOND: Span = Span::from_secs(7_200);
 /// Memory that the engine is told: it does not limit anything there.
 const ENGINE_MEMORY_BYTES: u64 = 64 << 20;
@@ -103,7 +105,7 @@ impl Making<'_> {
         let sources = self.gathered.sources(self.workload, entrance, &mut self.problems);
         gather::unused_functions(self.workload, names, &mut self.problems);
         let (idle_max, age_max) = self.environments();
-        let (nodes, unmodelled) = nodes::nodes(design, profile, &self.places);
+        let (nodes, unmodelled) = nodes::nodes(design, profile, &self.places, &mut self.gathered.assumptions);
         let checked = match application.check() {
             Ok(checked) => Some(Arc::new(checked)),
             Err(found) => {
@@ -178,6 +180,7 @@ impl Making<'_> {
                 connections: self.gathered.connections(&program),
                 program,
                 reuse: true,
+                lambda: Some(LambdaPolicy::of(self.profile, function)),
                 name,
                 label,
             });

@@ -122,6 +122,7 @@ fn functions(
             connections: gathered.connections(&program),
             program,
             reuse: false,
+            lambda: None,
             name: function.name.clone(),
             real,
             label,

@@ -226,7 +226,7 @@ impl World<'_> {
         self.tally.arrival(self.now, number, message.tenant);
         match &source.entrance {
             Entrance::Node(node) => {
-                self.deliver(*node, message);
+                self.send_on(None, *node, message);
                 self.tally.accepted(self.now, number);
                 if user {
                     self.think(number);

@@ -6,14 +6,12 @@ use flyball_core::{Span, Time};
 
 use super::{Happening, World};
 use crate::{
+    aws::lambda::{LambdaPolicy, Scaling},
     lasting::Sampler,
     message::{FunctionNo, Throttle},
     plan::{FunctionPlan, Plan},
     random::Random,
 };
-
-/// How long INIT may take before it is broken off and done again within the first run. Source: quotas §4.2.
-const INIT_MAX: Span = Span::from_secs(10);
 
 /// All environments.
 #[derive(Debug)]
@@ -35,6 +33,7 @@ struct Function {
     /// A look at the idle ones is on the agenda.
     armed: bool,
     connects: bool,
+    lambda: Option<(LambdaPolicy, Scaling)>,
 }
 
 /// An environment.
@@ -64,6 +63,7 @@ impl Environments {
             living: 0,
             armed: false,
             connects: function.reuse && !function.connections.is_empty(),
+            lambda: function.lambda.map(|policy| (policy, Scaling::new(&policy))),
         };
         Environments {
             of: plan.functions.iter().map(function).collect(),
@@ -75,8 +75,10 @@ impl Environments {
     }
 
     /// Which limit, other than those of the engine, is in the way of an invocation.
-    pub(crate) fn refuses(&mut self, _function: FunctionNo, _now: Time) -> Option<Throttle> {
-        None
+    pub(crate) fn refuses(&mut self, function: FunctionNo, now: Time) -> Option<Throttle> {
+        let of = self.of.get_mut(function.0 as usize)?;
+        let (_, scaling) = of.lambda.as_mut().filter(|_| of.idle.is_empty())?;
+        (!scaling.may_add(now)).then_some(Throttle::Scaling(function))
     }
 
     /// An environment for a run.
@@ -88,8 +90,11 @@ impl Environments {
         of.living += 1;
         self.next += 1;
         let drawn = of.init.draw(&mut self.random);
-        let init =
-            if of.reuse && drawn > INIT_MAX { Span(INIT_MAX.0.saturating_add(drawn.0)) } else { drawn };
+        let mut init = drawn;
+        if let Some((policy, scaling)) = &mut of.lambda {
+            scaling.add(now);
+            init = policy.init(drawn);
+        }
         let environment = Environment { number: self.next, born: now, idle_since: now, runs: 0 };
         Some(Placed { environment, init: Some(init) })
     }

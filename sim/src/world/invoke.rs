@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use flyball_core::{
-    Answer, Call, CallerId, Effect, Failure, Input, InvocationId, Note, Outcome, Refusal, Start, TenantId,
-    Work,
+    Answer, Call, CallerId, Effect, Failure, FailureKind, Input, InvocationId, Note, Outcome, Refusal, Start,
+    TenantId, Work,
 };
 use slotmap::{Key, KeyData};
 
@@ -177,6 +177,12 @@ impl World<'_> {
         token: u64,
     ) {
         let Some(&first) = batch.first() else { return };
+        let lambda = self.plan.functions.get(function.0 as usize).and_then(|plan| plan.lambda);
+        if lambda.is_some_and(|lambda| batch.iter().any(|message| lambda.stops(message.hops))) {
+            // Not at once: a queue full of them would go down a call for each.
+            self.agenda.put(self.now, Happening::Stopped(part, token));
+            return;
+        }
         if batch.len() == 1 {
             batch = Vec::new();
         }
@@ -238,16 +244,18 @@ impl World<'_> {
                 let ok = verdict == Verdict::Done;
                 self.agenda.put(self.now, Happening::Answer(run, wait, ok));
             }
-            Who::Part(part, token) => {
-                let now = self.now;
-                let mut asks = std::mem::take(&mut self.asks);
-                if let Some(part) = self.parts.get_mut(part.0 as usize) {
-                    part.answered(now, token, verdict, &mut asks);
-                }
-                self.asks = asks;
-                self.answer_asks(part);
-            }
+            Who::Part(part, token) => self.tell_part(part, token, verdict),
         }
+    }
+
+    pub(super) fn tell_part(&mut self, part: NodeNo, token: u64, verdict: Verdict) {
+        let now = self.now;
+        let mut asks = std::mem::take(&mut self.asks);
+        if let Some(part) = self.parts.get_mut(part.0 as usize) {
+            part.answered(now, token, verdict, &mut asks);
+        }
+        self.asks = asks;
+        self.answer_asks(part);
     }
 
     /// A run is over: the engine is told.
@@ -258,7 +266,7 @@ impl World<'_> {
 
     fn stop(&mut self, invocation: InvocationId) {
         if let Some(run) = self.running.get(invocation) {
-            self.end_run(run, Some(Failure::new(flyball_core::FailureKind::Timeout, "")));
+            self.end_run(run, Some(Failure::new(FailureKind::Timeout, "")));
         }
     }
 }

@@ -462,7 +462,7 @@ impl World<'_> {
                         receives: 0,
                         ..message
                     };
-                    let flight = self.flights.insert(super::Flight { to: *to, message });
+                    let flight = self.flights.insert(super::Flight { to: *to, message, from: None });
                     self.after(op.delay, Happening::Deliver(flight));
                 }
             }

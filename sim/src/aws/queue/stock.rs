@@ -122,8 +122,8 @@ impl Stock {
         self.shelf.take(place)
     }
 
-    /// Receives the next message. One that was delivered as often as it may goes to the dead letters instead, and
-    /// the one after it is received.
+    /// Receives the next message. One that was delivered as often as it may goes to the dead letters instead,
+    /// and the one after it is received.
     pub(in crate::aws) fn receive(&mut self, now: Time, asks: &mut Vec<Ask>) -> Option<(Receipt, Message)> {
         while self.in_flight.len() < self.policy.in_flight_max {
             let place = self.next()?;

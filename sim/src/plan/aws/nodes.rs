@@ -1,23 +1,26 @@
 //! Queues, topics and the rest of a design as parts that messages come to.
 
+mod made;
+
 use std::collections::BTreeMap;
 
 use flyball_app::{
-    design::{Design, Edge, Evidence, Kind, Node, NodeId, Queue, Setting, Via},
+    design::{Design, Edge, Evidence, Kind, Mode, Node, NodeId, Via},
     profile::Profile,
     workload::Step,
 };
 
 use crate::{
-    aws::{pollers::PollersPolicy, queue::QueuePolicy},
     message::{FunctionNo, NodeNo},
-    plan::{Assumption, Names, NodeKind, NodePlan, gather, program::EmitTo},
+    plan::{Assumption, Names, NodePlan, gather, program::EmitTo},
     result::Unmodelled,
 };
+use made::Maker;
 
 /// Where each node of a design is in the plan.
 #[derive(Debug, Default)]
 pub(super) struct Places {
+    /// A function's place is that of its asynchronous queue.
     of: BTreeMap<NodeId, NodeNo>,
     functions: BTreeMap<NodeId, FunctionNo>,
 }
@@ -31,7 +34,7 @@ impl Places {
     ) -> Places {
         let functions = functions.iter().map(|(_, id)| *id).zip((0..).map(FunctionNo)).collect();
         let mut places = Places { functions, ..Places::default() };
-        let taken = design.nodes().filter(|(_, node)| takes_messages(&node.kind));
+        let taken = design.nodes().filter(|(id, node)| takes_messages(design, *id, node));
         for ((id, node), number) in taken.zip(0..) {
             places.of.insert(id, NodeNo(number));
             names.targets.insert(node.name.clone(), EmitTo::Node(NodeNo(number)));
@@ -48,30 +51,67 @@ impl Places {
     }
 }
 
-fn takes_messages(kind: &Kind) -> bool {
-    matches!(kind, Kind::Queue(_))
+fn takes_messages(design: &Design, id: NodeId, node: &Node) -> bool {
+    match &node.kind {
+        Kind::Queue(_) | Kind::Topic(_) | Kind::Bus(_) | Kind::Stream(_) | Kind::Machine(_) => true,
+        Kind::Schedule(schedule) => {
+            schedule.enabled.stated() != Some(&false) && schedule.interval_s.stated().is_some()
+        }
+        Kind::Bucket(_) | Kind::Table(_) => notifies(design, id),
+        Kind::Function(_) => design.incoming(id).any(|(_, edge)| is_asynchronous(edge)),
+        _ => false,
+    }
+}
+
+/// Whether something is told of the node's changes.
+fn notifies(design: &Design, id: NodeId) -> bool {
+    design.outgoing(id).any(|(_, edge)| matches!(edge.via, Via::Notification(_)))
+}
+
+/// Whether an edge to a function leads into its asynchronous queue.
+fn is_asynchronous(edge: &Edge) -> bool {
+    match &edge.via {
+        Via::Subscription(_)
+        | Via::Target(_)
+        | Via::Notification(_)
+        | Via::Destination(_)
+        | Via::LogSubscription => true,
+        Via::Access(_) => edge.evidence > Evidence::Granted && edge.mode == Mode::Async,
+        _ => false,
+    }
 }
 
 /// The parts, in the order of their places; and what of the design takes no part.
-pub(super) fn nodes(design: &Design, profile: &Profile, places: &Places) -> (Vec<NodePlan>, Vec<Unmodelled>) {
+pub(super) fn nodes(
+    design: &Design,
+    profile: &Profile,
+    places: &Places,
+    assumptions: &mut Vec<Assumption>,
+) -> (Vec<NodePlan>, Vec<Unmodelled>) {
     let mut nodes = Vec::new();
     let mut unmodelled = Vec::new();
+    let mut maker = Maker { design, profile, places, assumptions };
     for (id, node) in design.nodes() {
-        let kind = match &node.kind {
-            Kind::Queue(queue) => self::queue(design, profile, places, id, queue),
-            Kind::Function(_) | Kind::Api(_) => continue,
-            kind => {
-                unmodelled.push(Unmodelled {
-                    name: node.name.clone(),
-                    kind: word(kind).into(),
-                    what: "what comes there goes no further, and what it does is not counted".into(),
-                });
-                continue;
-            }
-        };
-        nodes.push(NodePlan { label: node.name.clone(), kind });
+        if places.node(id).is_some() {
+            nodes.push(maker.part(id, node));
+        } else if !is_elsewhere(design, id, &node.kind) {
+            unmodelled.push(Unmodelled {
+                name: node.name.clone(),
+                kind: word(&node.kind).into(),
+                what: "what comes there goes no further, and what it does is not counted".into(),
+            });
+        }
     }
     (nodes, unmodelled)
+}
+
+/// Whether a node that has no place is modelled by another: functions by the engine, rules by their bus.
+fn is_elsewhere(design: &Design, id: NodeId, kind: &Kind) -> bool {
+    match kind {
+        Kind::Function(_) | Kind::Api(_) => true,
+        Kind::Rule(_) => design.incoming(id).any(|(_, edge)| matches!(edge.via, Via::Matches)),
+        _ => false,
+    }
 }
 
 fn word(kind: &Kind) -> &'static str {
@@ -93,27 +133,6 @@ fn word(kind: &Kind) -> &'static str {
     }
 }
 
-fn queue(design: &Design, profile: &Profile, places: &Places, id: NodeId, queue: &Queue) -> NodeKind {
-    let dead = design.outgoing(id).find_map(|(_, edge)| match &edge.via {
-        Via::DeadLetters { attempts_max } => Some((attempts_max, places.node(edge.to))),
-        _ => None,
-    });
-    let mappings: Vec<PollersPolicy> = design
-        .outgoing(id)
-        .filter_map(|(_, edge)| match &edge.via {
-            Via::EventSource(source) if source.enabled.stated() != Some(&false) => {
-                Some(PollersPolicy::of(profile, source, places.function(edge.to)?, queue.fifo))
-            }
-            _ => None,
-        })
-        .collect();
-    if mappings.is_empty() {
-        return NodeKind::Parking;
-    }
-    let dead: Option<(&Setting<i64>, Option<NodeNo>)> = dead;
-    NodeKind::Queue { policy: QueuePolicy::of(profile, queue, dead), mappings, fifo: queue.fifo }
-}
-
 /// Steps that the design shows of a function: one event to each node that it is known to send to.
 pub(super) fn steps(
     design: &Design,
@@ -123,7 +142,12 @@ pub(super) fn steps(
     assumptions: &mut Vec<Assumption>,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    let sends = |edge: &&Edge| matches!(&edge.via, Via::Access(_)) && edge.evidence > Evidence::Granted;
+    let sends = |edge: &&Edge| {
+        // Whether it reads or writes there is not known.
+        let stored = matches!(design.node(edge.to).kind, Kind::Bucket(_) | Kind::Table(_));
+        let asked = matches!(design.node(edge.to).kind, Kind::Function(_)) && edge.mode != Mode::Async;
+        matches!(&edge.via, Via::Access(_)) && edge.evidence > Evidence::Granted && !stored && !asked
+    };
     let outgoing = design.outgoing(id).map(|(_, edge)| edge).filter(sends);
     for edge in outgoing.filter(|edge| places.node(edge.to).is_some()) {
         let to = &design.node(edge.to).name;

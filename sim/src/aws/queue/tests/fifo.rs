@@ -18,7 +18,8 @@ fn ids(script: &Script) -> Vec<Vec<u64>> {
     script.runs.iter().map(|run| run.batch.iter().map(|message| message.id).collect()).collect()
 }
 
-/// Whenever a message is handed out, all that were sent before it in its group have ended or are in the same batch.
+/// Whenever a message is handed out, all that were sent before it in its group have ended or are in the same
+/// batch.
 fn assert_in_order(script: &Script) {
     let ends: BTreeMap<u64, Time> = script.ends.iter().map(|end| (end.message.id, end.at)).collect();
     let mut sent: BTreeMap<TenantNo, BTreeSet<u64>> = BTreeMap::new();
@@ -98,7 +99,8 @@ fn a_failed_message_blocks_its_group_and_no_other_until_the_dead_letters() {
     script.run_until(at_s(299));
     assert_eq!(script.ended("done"), 1);
     script.run_until(at_s(600));
-    // The second was received with the first from the second delivery on: it is left over when the first is dead.
+    // The second was received with the first from the second delivery on: it is left over when the first is
+    // dead.
     assert_eq!((script.ended("dead: receives"), script.ended("done")), (1, 2));
     assert_in_order(&script);
 }

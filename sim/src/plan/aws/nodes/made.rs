@@ -1,0 +1,214 @@
+//! Each kind of node as a part, with its edges as policies.
+
+use flyball_app::{
+    design::{self, Design, Destination, Kind, Node, NodeId, Queue, Setting, Via},
+    profile::Profile,
+};
+use flyball_core::Span;
+
+use super::Places;
+use crate::{
+    aws::{
+        asynchronous::AsynchronousPolicy,
+        bus::{self, BusPolicy, RulePolicy, SchedulePolicy},
+        machine::{Act, MachinePolicy, StepPolicy},
+        pollers::PollersPolicy,
+        queue::QueuePolicy,
+        stream::{ReaderPolicy, StreamPolicy},
+        target::TargetPolicy,
+        topic::TopicPolicy,
+    },
+    message::{FunctionNo, NodeNo, TenantNo},
+    plan::{Assumption, NodeKind, NodePlan},
+};
+
+/// The size of a schedule's event, bytes.
+const SCHEDULE_EVENT_BYTES: u32 = 512;
+
+/// See the module's text.
+pub(super) struct Maker<'a> {
+    pub design: &'a Design,
+    pub profile: &'a Profile,
+    pub places: &'a Places,
+    pub assumptions: &'a mut Vec<Assumption>,
+}
+
+impl Maker<'_> {
+    /// The part of a node that has a place.
+    pub(super) fn part(&mut self, id: NodeId, node: &Node) -> NodePlan {
+        let mut label = node.name.clone();
+        let kind = match &node.kind {
+            Kind::Queue(queue) => self.queue(id, queue),
+            Kind::Topic(_) => self.topic(id, node, "topic"),
+            Kind::Bucket(_) => self.topic(id, node, "bucket"),
+            Kind::Table(_) => self.topic(id, node, "table"),
+            Kind::Bus(_) => self.bus(id, node),
+            Kind::Schedule(schedule) => self.schedule(id, node, schedule),
+            Kind::Stream(stream) => self.stream(id, node, stream),
+            Kind::Machine(machine) => self.machine(id, node, machine),
+            Kind::Function(function) => match self.places.function(id) {
+                Some(number) => {
+                    label = format!("{label} (asynchronous)");
+                    self.asynchronous(id, function, number)
+                }
+                None => NodeKind::Parking,
+            },
+            _ => NodeKind::Parking,
+        };
+        NodePlan { label, kind }
+    }
+
+    fn assume(&mut self, what: String, value: &str, why: &str) {
+        let (value, why) = (value.into(), why.into());
+        self.assumptions.push(Assumption { what, value, why, key: None, knob: None });
+    }
+
+    fn queue(&self, id: NodeId, queue: &Queue) -> NodeKind {
+        let dead: Option<(&Setting<i64>, Option<NodeNo>)> =
+            self.design.outgoing(id).find_map(|(_, edge)| match &edge.via {
+                Via::DeadLetters { attempts_max } => Some((attempts_max, self.places.node(edge.to))),
+                _ => None,
+            });
+        let mappings: Vec<PollersPolicy> = self
+            .design
+            .outgoing(id)
+            .filter_map(|(_, edge)| match &edge.via {
+                Via::EventSource(source) if source.enabled.stated() != Some(&false) => {
+                    let function = self.places.function(edge.to)?;
+                    Some(PollersPolicy::of(self.profile, source, function, queue.fifo))
+                }
+                _ => None,
+            })
+            .collect();
+        if mappings.is_empty() {
+            return NodeKind::Parking;
+        }
+        NodeKind::Queue { policy: QueuePolicy::of(self.profile, queue, dead), mappings, fifo: queue.fifo }
+    }
+
+    /// Where dead letters of a node go. `None`: nowhere that is simulated.
+    fn dead(&self, id: NodeId) -> Option<NodeNo> {
+        self.design.outgoing(id).find_map(|(_, edge)| match &edge.via {
+            Via::DeadLetters { .. } => self.places.node(edge.to),
+            _ => None,
+        })
+    }
+
+    fn asynchronous(&self, id: NodeId, function: &design::Function, number: FunctionNo) -> NodeKind {
+        let mut policy = AsynchronousPolicy::of(self.profile, function, number);
+        for (_, edge) in self.design.outgoing(id) {
+            let to = self.places.node(edge.to);
+            match &edge.via {
+                Via::Destination(Destination::Success) => policy.on_success = to,
+                Via::Destination(Destination::Failure) | Via::DeadLetters { .. } => {
+                    policy.kept = true;
+                    policy.on_failure.extend(to);
+                }
+                _ => {}
+            }
+        }
+        NodeKind::Asynchronous(policy)
+    }
+
+    fn topic(&mut self, id: NodeId, node: &Node, what: &'static str) -> NodeKind {
+        let dead = self.dead(id);
+        let mut subscribers: Vec<TargetPolicy> = Vec::new();
+        let mut filtered = 0;
+        for (_, edge) in self.design.outgoing(id) {
+            let Some(to) = self.places.node(edge.to) else { continue };
+            let told = design::Subscription::default();
+            let subscription = match &edge.via {
+                Via::Subscription(subscription) => subscription.as_ref(),
+                Via::Notification(_) => &told,
+                _ => continue,
+            };
+            filtered += usize::from(subscription.filter.is_some());
+            let kept = subscription.redrive.stated() == Some(&true);
+            let dead = dead.filter(|_| kept);
+            subscribers.push(TopicPolicy::subscriber(self.profile, subscription, to, 1.0, dead));
+        }
+        if filtered > 0 {
+            let what = format!("messages of {} that pass a filter", node.name);
+            self.assume(what, "all", "filters are not evaluated");
+        }
+        NodeKind::Topic { policy: TopicPolicy { subscribers }, what }
+    }
+
+    fn targets(&self, id: NodeId) -> Vec<TargetPolicy> {
+        let dead = self.dead(id);
+        let outgoing = self.design.outgoing(id);
+        let target = outgoing.filter_map(|(_, edge)| match &edge.via {
+            Via::Target(target) => Some(bus::target(self.profile, target, self.places.node(edge.to)?, dead)),
+            _ => None,
+        });
+        target.collect()
+    }
+
+    fn bus(&mut self, id: NodeId, node: &Node) -> NodeKind {
+        let mut rules = Vec::new();
+        for (_, edge) in self.design.outgoing(id).filter(|(_, edge)| matches!(edge.via, Via::Matches)) {
+            let rule = self.design.node(edge.to);
+            if matches!(&rule.kind, Kind::Rule(rule) if rule.enabled.stated() == Some(&false)) {
+                continue;
+            }
+            rules.push(RulePolicy { share: 1.0, targets: self.targets(edge.to) });
+        }
+        if !rules.is_empty() {
+            let what = format!("events of {} that match a rule", node.name);
+            self.assume(what, "all, each rule", "patterns are not evaluated");
+        }
+        NodeKind::Bus(BusPolicy::of(self.profile, rules))
+    }
+
+    fn schedule(&mut self, id: NodeId, node: &Node, schedule: &design::Schedule) -> NodeKind {
+        let interval = schedule.interval_s.stated().and_then(|seconds| u64::try_from(*seconds).ok());
+        let what = format!("events of {}", node.name);
+        self.assume(
+            what,
+            "evenly apart, by the shortest interval of its expression",
+            "no calendar is modelled",
+        );
+        NodeKind::Schedule(SchedulePolicy {
+            interval: Span::from_secs(interval.unwrap_or(86_400)),
+            targets: self.targets(id),
+            tenant: TenantNo(0),
+            event_bytes: SCHEDULE_EVENT_BYTES,
+            salt: u64::from(self.places.node(id).map_or(0, |node| node.0)),
+        })
+    }
+
+    fn machine(&mut self, id: NodeId, node: &Node, machine: &design::Machine) -> NodeKind {
+        let mut steps = Vec::new();
+        for (_, edge) in self.design.outgoing(id) {
+            let Via::Task(task) = &edge.via else { continue };
+            let act = match (self.places.function(edge.to), self.places.node(edge.to)) {
+                (Some(function), _) => Act::Invoke(function),
+                (None, Some(to)) => Act::Deliver(to),
+                (None, None) => continue,
+            };
+            steps.push(StepPolicy::of(self.profile, task, act));
+        }
+        let what = format!("the way of executions of {}", node.name);
+        self.assume(what, "all its tasks, one after the other, without waits", "choices are not evaluated");
+        NodeKind::Machine(MachinePolicy::of(self.profile, machine, steps))
+    }
+
+    fn stream(&mut self, id: NodeId, node: &Node, stream: &design::Stream) -> NodeKind {
+        if stream.shards.stated().is_none() {
+            let what = format!("shards of {}", node.name);
+            self.assume(what, "1", "the design does not say how many there are");
+        }
+        let mut mappings = Vec::new();
+        for (_, edge) in self.design.outgoing(id) {
+            let Via::EventSource(source) = &edge.via else { continue };
+            let Some(function) = self.places.function(edge.to) else { continue };
+            if source.enabled.stated() == Some(&false) {
+                continue;
+            }
+            // Its on-failure destination is an edge of the function.
+            let dead = self.dead(edge.to).filter(|_| source.on_failure.stated() == Some(&true));
+            mappings.push(ReaderPolicy::of(self.profile, source, function, stream.of_table, dead));
+        }
+        NodeKind::Stream(StreamPolicy::of(self.profile, stream, 1, mappings))
+    }
+}
