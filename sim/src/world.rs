@@ -25,7 +25,7 @@ use slotmap::{SlotMap, new_key_type};
 use crate::{
     dependency::{self, Dependency},
     guests::Guests,
-    message::{Ask, Message, NodeNo, Part},
+    message::{Ask, Message, NodeNo, Part, Verdict},
     plan::{DependencyNo, Plan, Platform},
     random::Random,
     result::Ended,
