@@ -374,7 +374,7 @@ pub struct Store {
 }
 
 /// Instructions (units of fuel) of a real function that are one microsecond, where nothing says: `docs/performance.md`.
-pub const FUEL_PER_US: u64 = 1_000;
+pub const FUEL_PER_US: u64 = 4_000;
 
 /// What functions that are run, not modelled, get to see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

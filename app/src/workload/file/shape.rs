@@ -186,7 +186,7 @@ table! {
     Real {
         /// Functions that are run though something is stated of them.
         functions = "functions": Option<Vec<Words>>,
-        /// Instructions of theirs that are one microsecond; 1 to 1,000,000. Default 1000.
+        /// Instructions of theirs that are one microsecond; 1 to 1,000,000. Default 4000.
         fuel_per_us = "fuel_per_us": Option<Slots>,
         /// Secrets, the same of every tenant.
         secrets = "secrets": Option<Settings>,

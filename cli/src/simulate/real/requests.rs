@@ -43,7 +43,8 @@ impl Requests {
         answers: impl Fn(&str) -> bool,
     ) -> Result<Requests, Stop> {
         let mut of = BTreeMap::new();
-        for name in workload.real.traffic.keys().filter(|name| !workload.traffic.contains_key(*name)) {
+        let unknown = workload.real.traffic.keys().find(|name| !workload.traffic.contains_key(*name));
+        if let Some(name) = unknown {
             return Err(Stop::wrong(format!("[real.traffic.{name}]: there is no [traffic.{name}]")));
         }
         for (name, source) in &workload.traffic {
