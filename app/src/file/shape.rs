@@ -108,7 +108,7 @@ table! {
         waiting_events_max = "waiting_events_max": Option<Many>,
         /// Calls waiting for a slot. Default 10,000.
         waiting_calls_max = "waiting_calls_max": Option<Count>,
-        /// How long a call waits for a slot before it is refused. Default 5s.
+        /// How long a call waits for a slot before it is refused; 0s: it starts at once or is refused. Default 5s.
         call_wait_max = "call_wait_max": Option<Duration>,
         /// How long the store may take over a commit; past it no work is taken until it answers. 100ms or more.
         /// Default 10s.
