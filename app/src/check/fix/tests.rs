@@ -182,8 +182,11 @@ proptest! {
     fn no_text_and_no_place_breaks_an_edit(text in "[ -:{}\"#A\n]{0,60}", start in 0_u32..70, length in 0_u32..20) {
         let (files, id) = file(&text);
         let span = Span { file: id, start, end: start + length };
-        let edits =
-            [number(&files, span, 1, 2), beside(&files, span, [("A", "1"), ("a", "1")]), without(&files, span, &["A", "B"])];
+        let edits = [
+            number(&files, span, 1, 2),
+            beside(&files, span, [("A", "1"), ("a", "1")]),
+            without(&files, span, &["A", "B"]),
+        ];
         for (span, _) in edits.into_iter().flatten() {
             prop_assert!(text.get(span.start as usize..span.end as usize).is_some());
         }
