@@ -7,7 +7,7 @@
 use std::fmt;
 
 use flyball_core::{
-    Attributes, Body, Envelope, InvocationId, KvKey, Outcome, Span, Time,
+    Attributes, Body, Envelope, KvKey, Outcome, Span, Time,
     invocation::{HostCall, HostReply, Invocation},
 };
 
@@ -18,20 +18,18 @@ pub trait Guests: fmt::Debug {
     /// A run begins. `platform` answers what it asks of the store, and hears its log lines.
     fn begin(&mut self, run: GuestRun<'_>, platform: Platform<'_>) -> GuestPause;
     /// The answer that a run waits for has come.
-    fn go_on(
-        &mut self,
-        run: InvocationId,
-        now: Time,
-        answer: GuestAnswer,
-        platform: Platform<'_>,
-    ) -> GuestPause;
+    fn go_on(&mut self, run: RunNo, now: Time, answer: GuestAnswer, platform: Platform<'_>) -> GuestPause;
     /// A run's time is up while it waits.
-    fn stop(&mut self, run: InvocationId) -> GuestEnd;
+    fn stop(&mut self, run: RunNo) -> GuestEnd;
     /// The process has crashed: nothing is left of its runs.
     fn crashed(&mut self);
     /// The simulation has ended, with these values in the store: whose, which, what.
     fn ended(&mut self, values: &mut dyn Iterator<Item = (&str, &KvKey, &Body)>);
 }
+
+/// A run's number: unlike that of any other run of a simulation, over crashes too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunNo(pub u64);
 
 /// Answers what a run asks of the platform.
 pub type Platform<'a> = &'a mut dyn FnMut(HostCall) -> HostReply;
@@ -62,7 +60,7 @@ pub struct Arrived {
 #[derive(Debug)]
 pub struct GuestRun<'a> {
     /// Its number.
-    pub number: InvocationId,
+    pub number: RunNo,
     /// Which function.
     pub function: &'a str,
     /// Whose.

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use bytes::Bytes;
 use flyball_app::workload::{FUEL_PER_US, Workload};
 use flyball_core::{
-    Body, EventResult, Failure, FailureKind, InvocationId, KvKey, Name, Outcome, Time, Usage,
+    Body, EventResult, Failure, FailureKind, KvKey, Name, Outcome, Time, Usage,
     invocation::{HostCall, LogLevel},
     model::Application,
 };
@@ -36,7 +36,7 @@ const LINES_MAX: u32 = 20;
 pub struct Real {
     runner: Runner,
     functions: BTreeMap<String, Function>,
-    running: BTreeMap<InvocationId, Guest>,
+    running: BTreeMap<RunNo, Guest>,
     requests: Requests,
     response_bytes_max: u64,
     lines_left: u32,
@@ -108,7 +108,7 @@ impl Real {
     }
 
     /// A run goes on, until it waits or is over.
-    fn drive(&mut self, number: InvocationId, now: Time, platform: Platform<'_>) -> GuestPause {
+    fn drive(&mut self, number: RunNo, now: Time, platform: Platform<'_>) -> GuestPause {
         let Some(mut guest) = self.running.remove(&number) else {
             return GuestPause::Ended(lost(now));
         };
@@ -214,13 +214,7 @@ impl Guests for Real {
         self.drive(number, now, platform)
     }
 
-    fn go_on(
-        &mut self,
-        run: InvocationId,
-        now: Time,
-        answer: GuestAnswer,
-        platform: Platform<'_>,
-    ) -> GuestPause {
+    fn go_on(&mut self, run: RunNo, now: Time, answer: GuestAnswer, platform: Platform<'_>) -> GuestPause {
         let respond = |status| Answer::Response { status, body: Bytes::new() };
         if let Some(guest) = self.running.get_mut(&run) {
             guest.running.answer(match answer {
@@ -233,7 +227,7 @@ impl Guests for Real {
         self.drive(run, now, platform)
     }
 
-    fn stop(&mut self, run: InvocationId) -> GuestEnd {
+    fn stop(&mut self, run: RunNo) -> GuestEnd {
         let Some(mut guest) = self.running.remove(&run) else { return lost(Time::default()) };
         let finished = guest.running.stop();
         self.end(&guest, guest.running.now(), finished)

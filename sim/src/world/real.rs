@@ -5,6 +5,8 @@ use flyball_core::{
     invocation::{HostCall, HostReply, Invocation},
 };
 
+use slotmap::Key as _;
+
 use super::{
     CallerKey, Happening, RunKey, World,
     client::Request,
@@ -12,7 +14,7 @@ use super::{
     run::Waiting,
 };
 use crate::{
-    guests::{Arrival, Arrived, GuestAnswer, GuestEnd, GuestEvent, GuestPause, GuestRun},
+    guests::{Arrival, Arrived, GuestAnswer, GuestEnd, GuestEvent, GuestPause, GuestRun, RunNo},
     message::{FunctionNo, Message, Verdict},
     plan::DependencyNo,
 };
@@ -87,7 +89,7 @@ impl World<'_> {
         };
         let seed = first.envelope.id.spread(self.seed ^ u64::from(first.attempt));
         let run = GuestRun {
-            number: start.invocation,
+            number: number(key),
             function: &function.label,
             tenant,
             invocation,
@@ -180,7 +182,6 @@ impl World<'_> {
     pub(super) fn real_answered(&mut self, key: RunKey, answered: GuestAnswer) {
         let now = self.now;
         let Some(run) = self.runs.get_mut(key) else { return };
-        let number = run.invocation;
         if let Some(real) = &mut run.real {
             real.asked = None;
         }
@@ -188,14 +189,13 @@ impl World<'_> {
         let (plan, values, blobs) = (self.plan, &self.store.values, &mut self.store.blobs);
         let mut platform = |call: HostCall| answer(plan, (values, blobs), call);
         let Some(guests) = self.guests.as_mut() else { return };
-        let pause = guests.go_on(number, now, answered, &mut platform);
+        let pause = guests.go_on(number(key), now, answered, &mut platform);
         self.real_pauses(key, pause);
     }
 
     /// The engine has stopped a run: what it had ended before counts.
     pub(super) fn real_stopped(&mut self, key: RunKey) {
         let Some(run) = self.runs.get_mut(key) else { return };
-        let number = run.invocation;
         let next = run.real.as_mut().map(|real| std::mem::replace(&mut real.next, Next::Waits));
         let end = match next {
             Some(Next::Ends(end)) => *end,
@@ -205,7 +205,7 @@ impl World<'_> {
                 status: None,
             },
             _ => match self.guests.as_mut() {
-                Some(guests) => guests.stop(number),
+                Some(guests) => guests.stop(number(key)),
                 None => return,
             },
         };
@@ -244,6 +244,11 @@ impl World<'_> {
         let values = self.store.values.iter();
         guests.ended(&mut values.map(|((tenant, key), (value, _))| (name(*tenant), key, value)));
     }
+}
+
+/// A run's number: invocations are numbered anew by each engine.
+fn number(run: RunKey) -> RunNo {
+    RunNo(run.data().as_ffi())
 }
 
 /// What the platform answers: the store, and the secrets that the traffic file states.
