@@ -19,7 +19,9 @@ use flyball_host::{
     deterministic::{Answer, Begin, Function, Outgoing, Pause, Runner, RunnerConfig, Running},
     wire,
 };
-use flyball_sim::guests::{Arrival, Arrived, GuestAnswer, GuestEnd, GuestPause, GuestRun, Guests, Platform};
+use flyball_sim::guests::{
+    Arrival, Arrived, GuestAnswer, GuestEnd, GuestPause, GuestRun, Guests, Platform, RunNo,
+};
 
 use crate::stop::Stop;
 use requests::Requests;
