@@ -184,7 +184,7 @@ pub struct LimitResult {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PromiseResult {
-    /// In words: `errors of api at most 0.1 %`, `nothing in dead letters`.
+    /// In words, with the bound: `errors of api at most 0.1 %`, `dead letters at most 0`.
     pub promise: String,
     /// Of what: a source, function, queue or dependency; empty for everything.
     pub of: String,

@@ -3,6 +3,12 @@
 
 use serde_json::Value;
 
+/// The keys that tell one way from the others, with what they are.
+fn tags(way: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let keys = way.get("properties").and_then(Value::as_object).into_iter().flatten();
+    keys.filter_map(|(key, schema)| Some((key, schema.get("const")?)))
+}
+
 /// Whether a value is what a schema says: types, keys, choices. Panics with the place where it is not.
 pub fn fits(root: &Value, schema: &Value, value: &Value, at: &str) {
     if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
@@ -12,6 +18,7 @@ pub fn fits(root: &Value, schema: &Value, value: &Value, at: &str) {
         let fit = |way: &&Value| {
             (way.get("$ref").is_none() || !value.is_null())
                 && way.get("const").is_none_or(|only| only == value)
+                && tags(way).all(|(key, only)| value.get(key) == Some(only))
                 && way.get("type").is_none_or(|kind| (kind == "null") == value.is_null())
         };
         return fits(
@@ -44,7 +51,8 @@ pub fn fits(root: &Value, schema: &Value, value: &Value, at: &str) {
             assert!(object.contains_key(key.as_str().unwrap()), "{at}: no {key}");
         }
         for (key, value) in object {
-            let known = schema["properties"].get(key);
+            let others = schema.get("additionalProperties").filter(|others| others.is_object());
+            let known = schema["properties"].get(key).or(others);
             fits(
                 root,
                 known.unwrap_or_else(|| panic!("{at}: {key} is not in the schema")),

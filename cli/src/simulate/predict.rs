@@ -58,8 +58,8 @@ pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
     let simulation =
         flyball_sim::simulate_with(&plan, &question, guests, &mut waiting).map_err(|wrong| stop(&[wrong]))?;
     waiting.bar.finish_and_clear();
-    say(&simulation, &design, wanted, format)?;
-    if report::fails(&simulation) { Err(Stop::silent()) } else { Ok(()) }
+    let worse = say(&simulation, &design, wanted, format)?;
+    if worse || report::fails(&simulation) { Err(Stop::silent()) } else { Ok(()) }
 }
 
 /// The design's file and the traffic beside it.
@@ -177,8 +177,8 @@ fn stop(problems: &[Problem]) -> Stop {
     Stop::wrong(lines.join("\n"))
 }
 
-/// Prints, and writes the files that are asked for.
-fn say(simulation: &Simulation, design: &Design, wanted: &Simulate, format: Format) -> Result<(), Stop> {
+/// Prints, and writes the files that are asked for. Whether it is worse than what it is compared with.
+fn say(simulation: &Simulation, design: &Design, wanted: &Simulate, format: Format) -> Result<bool, Stop> {
     let base = wanted.against.as_ref().map(|file| base(file)).transpose()?;
     let against = base.as_ref().map(|(name, other)| (name.as_str(), other));
     let report = Report { simulation, design: Some(design), against };
@@ -198,7 +198,9 @@ fn say(simulation: &Simulation, design: &Design, wanted: &Simulate, format: Form
         Format::Sarif => {
             Err(Stop::wrong("--format sarif is of `check`; simulate has text and json, and --junit"))
         }
-    }
+    }?;
+    let worse = |(name, other)| report::compare(name, other, simulation).verdict == report::Verdict::Worse;
+    Ok(against.is_some_and(worse))
 }
 
 fn base(file: &Path) -> Result<(String, Simulation), Stop> {

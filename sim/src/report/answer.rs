@@ -1,6 +1,8 @@
 //! The answer in sentences: the same in a terminal, on the page, in JUnit and in a comparison.
 
-use super::numbers::{count, counted, factor, finite, moment, percent, plain, rate, seconds, with_unit};
+use super::numbers::{
+    count, counted, events, factor, finite, moment, percent, plain, rate, seconds, with_unit,
+};
 use crate::result::{
     Basis, Broken, Ended, FaultsResult, Hit, Holder, LimitRef, LimitResult, LineVerdict, LoadLineResult,
     PromiseResult, Raising, Recovery, RunResult, Scope, Sensitivity, Simulation, Starvation, Wall, WallSide,
@@ -32,7 +34,7 @@ pub(super) fn answer(simulation: &Simulation) -> Answer {
         (None, Some(run), None) => of_run(run),
         (None, Some(run), Some(faults)) if run.broken().next().is_some() => {
             let mut answer = of_run(run);
-            answer.facts.push(("under faults", of_faults(faults).headline));
+            answer.facts.push(("besides", of_faults(faults).headline));
             return answer;
         }
         (None, _, Some(faults)) => return of_faults(faults),
@@ -45,7 +47,7 @@ pub(super) fn answer(simulation: &Simulation) -> Answer {
         if under.tone == Tone::Wall {
             answer.tone = Tone::Wall;
         }
-        answer.facts.push(("under faults", under.headline));
+        answer.facts.push(("besides", under.headline));
     }
     if let Some(run) = &simulation.run
         && let Some(violation) = run.violations.first()
@@ -65,17 +67,18 @@ fn of_line(line: &LoadLineResult, run: Option<&RunResult>) -> Answer {
     let mut tone = Tone::Wall;
     let headline = match line.verdict {
         LineVerdict::Found { holds_at, breaks_at, .. } if holds_at < 1.0 => {
-            format!("{name} does not hold its traffic: it breaks at {} of it.", at(breaks_at))
+            format!("{name} does not hold its traffic: it breaks at {}{}.", at(breaks_at), first_limit(line))
         }
         LineVerdict::Found { breaks_at, .. } => {
-            format!("{name} breaks at {} its traffic: {}.", factor(breaks_at), events(line, breaks_at))
+            let events = events(breaks_at * finite(line.base_per_s));
+            format!("{name} breaks at {} its traffic ({events}){}.", factor(breaks_at), first_limit(line))
         }
         LineVerdict::NeverBreaks { tried_up_to } => {
             tone = Tone::Good;
             format!("{name} holds as far as was tried: up to {}.", at(tried_up_to))
         }
         LineVerdict::BreaksAtZero { tried_down_to } => {
-            format!("{name} breaks at any load: at {} too.", at(tried_down_to))
+            format!("{name} breaks at any load, at {} too{}.", at(tried_down_to), first_limit(line))
         }
         LineVerdict::Between { holds_at, breaks_at } => {
             tone = Tone::Unknown;
@@ -95,6 +98,9 @@ fn of_line(line: &LoadLineResult, run: Option<&RunResult>) -> Answer {
     let mut facts = Vec::new();
     if let Some(wall) = &line.wall {
         wall_facts(wall, run.map_or(0, |run| run.about.tenants), &mut facts);
+    } else if let Some(first) = run.and_then(|run| run.broken().next()) {
+        // Nothing is known of the line's own wall; what breaks at the stated load is the next best.
+        broken_facts(first, run.map_or(0, |run| run.about.tenants), &mut facts);
     }
     if let Some(held) = held(line) {
         facts.push(("holds", held));
@@ -115,8 +121,13 @@ fn of_line(line: &LoadLineResult, run: Option<&RunResult>) -> Answer {
     Answer { tone, headline, facts }
 }
 
-fn events(line: &LoadLineResult, load: f64) -> String {
-    format!("{} come in", rate(load * finite(line.base_per_s)))
+/// What stops it, as the end of a sentence.
+fn first_limit(line: &LoadLineResult) -> String {
+    let Some(wall) = &line.wall else { return String::new() };
+    match &wall.because {
+        Some(limit) => format!(": {} is used up", limit_words(limit)),
+        None => format!(": {} is broken ({})", wall.promise, with_unit(wall.value, &wall.unit)),
+    }
 }
 
 /// To where it holds, and how sure that is.
@@ -165,7 +176,12 @@ fn of_run(run: &RunResult) -> Answer {
     };
     let headline = match broken.len() as u64 {
         1 if promises == 1 => format!("{name} breaks its promise at {load}."),
-        number => format!("{name} breaks {} of {} at {load}.", count(number), counted(promises, "promise")),
+        number => {
+            let because = first.broken.as_ref().and_then(|broken| broken.because.as_ref());
+            let because =
+                because.map_or(String::new(), |limit| format!(": {} is used up", limit_words(limit)));
+            format!("{name} breaks {} of {} at {load}{because}.", count(number), counted(promises, "promise"))
+        }
     };
     broken_facts(first, about.tenants, &mut facts);
     if let Some(starved) = run.tenants.starved.first() {
@@ -213,7 +229,7 @@ fn of_faults(faults: &FaultsResult) -> Answer {
 
 /// What breaks, because of what, and whom it hits.
 fn wall_facts(wall: &Wall, tenants: u64, facts: &mut Vec<(&'static str, String)>) {
-    facts.push(("breaks", broken_words(&wall.promise, &wall.unit, wall.value, wall.max, wall.at_s)));
+    facts.push(("breaks", broken_words(&wall.promise, &wall.unit, wall.value, wall.at_s)));
     facts.push(("because", because(wall.because.as_ref(), wall.held_by.as_ref())));
     if let Some(hits) = hits(&wall.hits, &wall.unit, wall.tenants_hit, tenants) {
         facts.push(("hits", hits));
@@ -225,7 +241,7 @@ fn wall_facts(wall: &Wall, tenants: u64, facts: &mut Vec<(&'static str, String)>
 
 fn broken_facts(promise: &PromiseResult, tenants: u64, facts: &mut Vec<(&'static str, String)>) {
     let Some(broken) = &promise.broken else { return };
-    let words = broken_words(&promise.promise, &promise.unit, promise.value, promise.max, broken.at_s);
+    let words = broken_words(&promise.promise, &promise.unit, promise.value, broken.at_s);
     facts.push(("breaks", words));
     facts.push(("because", because(broken.because.as_ref(), broken.held_by.as_ref())));
     if let Some(hits) = hits(&broken.hits, &promise.unit, broken.tenants_hit, tenants) {
@@ -234,14 +250,13 @@ fn broken_facts(promise: &PromiseResult, tenants: u64, facts: &mut Vec<(&'static
 }
 
 /// What was promised, and what it was.
-fn broken_words(promise: &str, unit: &str, value: f64, max: f64, at_s: f64) -> String {
-    let most = if max == 0.0 { "none" } else { &format!("at most {}", with_unit(max, unit)) };
-    format!("{promise}: {} where {most} is promised; first {} in", with_unit(value, unit), moment(at_s))
+fn broken_words(promise: &str, unit: &str, value: f64, at_s: f64) -> String {
+    format!("{promise}: it was {}; first broken {} in", with_unit(value, unit), moment(at_s))
 }
 
 /// The same in a few words, for a table or a test's failure.
 pub(super) fn failure(promise: &PromiseResult, broken: &Broken) -> String {
-    let words = broken_words(&promise.promise, &promise.unit, promise.value, promise.max, broken.at_s);
+    let words = broken_words(&promise.promise, &promise.unit, promise.value, broken.at_s);
     format!("{words}; {}", because(broken.because.as_ref(), broken.held_by.as_ref()))
 }
 
@@ -274,10 +289,12 @@ fn scoped(scope: Scope, name: &str) -> String {
 }
 
 fn hits(hits: &[Hit], unit: &str, tenants_hit: u64, tenants: u64) -> Option<String> {
+    // Where tenants are counted before, their names stand for themselves.
+    let named = |hit: &Hit| if tenants_hit > 0 { hit.name.clone() } else { scoped(hit.scope, &hit.name) };
     let worst: Vec<String> = hits
         .iter()
         .take(NAMES_MAX)
-        .map(|hit| format!("{} ({})", scoped(hit.scope, &hit.name), with_unit(hit.value, unit)))
+        .map(|hit| format!("{} ({})", named(hit), with_unit(hit.value, unit)))
         .collect();
     let some = (tenants > 1 && tenants_hit > 0).then(|| {
         let all = counted(tenants, "tenant");
@@ -293,12 +310,17 @@ fn hits(hits: &[Hit], unit: &str, tenants_hit: u64, tenants: u64) -> Option<Stri
 
 /// Who starves whom.
 pub(super) fn starvation(starved: &Starvation) -> String {
-    let whom: Vec<String> =
-        starved.whom.iter().take(NAMES_MAX).map(|name| scoped(starved.whom_scope, name)).collect();
+    let whom: Vec<&str> = starved.whom.iter().take(NAMES_MAX).map(String::as_str).collect();
+    let kind = match (starved.whom_scope == Scope::Tenant, starved.whom_count) {
+        (true, 1) => "tenant ",
+        (true, _) => "tenants ",
+        (false, _) => "",
+    };
     let more = starved.whom_count.saturating_sub(whom.len() as u64);
     let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
+    let wait = if starved.whom_count == 1 { "waits" } else { "wait" };
     format!(
-        "{} takes {} of {}; {}{more} wait for it ({} at p99)",
+        "{} takes {} of {}; {kind}{}{more} {wait} for it ({} at p99)",
         scoped(starved.by_scope, &starved.by),
         percent(starved.share_percent),
         limit_words(&starved.limit),
@@ -347,11 +369,15 @@ fn next_words(next: &Wall) -> String {
 
 /// What the line becomes with another value of an assumption.
 pub(super) fn sensitivity(one: &Sensitivity) -> String {
-    let side = |side: &WallSide| {
-        let because = if side.because.is_empty() { String::new() } else { format!(", {}", side.because) };
-        format!("{} if it is {}{because}", factor(side.holds_at), side.value)
+    let differ = one.less.because != one.more.because;
+    let side = |word: &str, side: &WallSide| {
+        let because =
+            if differ && !side.because.is_empty() { format!(" ({})", side.because) } else { String::new() };
+        let value = if side.value.is_empty() { word } else { side.value.as_str() };
+        format!("{} with {value}{because}", factor(side.holds_at))
     };
-    format!("{} ({}): {}; {}", one.what, one.value, side(&one.less), side(&one.more))
+    let (less, more) = (side("30 % less", &one.less), side("30 % more", &one.more));
+    format!("{} ({}): {less}, {more}", one.what, one.value)
 }
 
 /// The nearest limit of a run in which nothing broke.
@@ -396,8 +422,10 @@ pub(super) fn fidelity(simulation: &Simulation) -> &'static str {
 
 /// The application's name, as a subject.
 pub(super) fn application(run: Option<&RunResult>) -> String {
+    // An application without a name has that of its directory.
     run.map(|run| run.about.application.as_str())
-        .filter(|name| !name.is_empty())
+        .and_then(|name| name.trim_end_matches('/').rsplit('/').next())
+        .filter(|name| !name.is_empty() && *name != ".")
         .unwrap_or("The application")
         .to_string()
 }

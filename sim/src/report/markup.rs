@@ -21,7 +21,7 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// Characters that turn the direction of the text after them: a name must not rearrange the sentence it is in.
-const fn is_turning(c: char) -> bool {
+pub(super) const fn is_turning(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -7,6 +7,7 @@ pub(super) fn factor(value: f64) -> String {
         v if v >= 9.95 || v == 0.0 => 0,
         v if v >= 0.995 => 1,
         v if v >= 0.0995 => 2,
+        v if v >= 0.00995 => 3,
         _ => 4,
     };
     format!("{}×", fixed(value, digits))
@@ -23,11 +24,16 @@ pub(super) fn rate(per_s: f64) -> String {
     }
 }
 
-/// Milliseconds: `0.4 ms`, `240 ms`, `1.4 s`, `14 s`, `12 min`, `3.5 h`, `4 days`.
+/// The same in a sentence: `156 events/s`.
+pub(super) fn events(per_s: f64) -> String {
+    rate(per_s).replace('/', " events/")
+}
+
+/// Milliseconds: `0.4 ms`, `240 ms`, `1.4 s`, `14 s`, `12 min`, `3.5 h`, `4 days`. Two digits are enough.
 pub(super) fn millis(ms: f64) -> String {
     let ms = finite(ms);
     match ms.abs() {
-        v if v < 999.5 => format!("{} ms", plain(ms)),
+        v if v < 999.5 => format!("{} ms", significant2(ms)),
         _ => seconds(ms / 1_000.0),
     }
 }
@@ -37,10 +43,11 @@ pub(super) fn seconds(s: f64) -> String {
     let s = finite(s);
     match s.abs() {
         0.0 => "0 s".into(),
-        v if v < 0.9995 => format!("{} ms", plain(s * 1_000.0)),
-        v if v < 119.5 => format!("{} s", plain(s)),
-        v if v < 7_170.0 => format!("{} min", plain(s / 60.0)),
-        v if v < 172_000.0 => format!("{} h", plain(s / 3_600.0)),
+        v if v < 0.9995 => format!("{} ms", significant2(s * 1_000.0)),
+        v if v < 119.5 => format!("{} s", significant2(s)),
+        v if v < 7_170.0 => format!("{} min", significant2(s / 60.0)),
+        v if v < 172_000.0 => format!("{} h", significant2(s / 3_600.0)),
+        v if v < 8_640_000.0 => format!("{} days", significant2(s / 86_400.0)),
         _ => format!("{} days", plain(s / 86_400.0)),
     }
 }
@@ -213,6 +220,7 @@ mod tests {
             (factor(4.104), "4.1×"),
             (factor(1.0), "1.0×"),
             (factor(0.25), "0.25×"),
+            (factor(0.011_33), "0.011×"),
             (factor(12.4), "12×"),
             (factor(9.96), "10×"),
             (factor(f64::NAN), "0×"),
@@ -222,7 +230,9 @@ mod tests {
             (rate(0.001), "3.6/h"),
             (millis(0.42), "0.42 ms"),
             (millis(999.7), "1 s"),
-            (millis(14_230.0), "14.2 s"),
+            (millis(14_230.0), "14 s"),
+            (millis(1_090.0), "1.1 s"),
+            (events(156.2), "156 events/s"),
             (seconds(720.0), "12 min"),
             (seconds(12_600.0), "3.5 h"),
             (seconds(0.25), "250 ms"),

@@ -48,18 +48,22 @@ pub fn page(report: &Report<'_>) -> String {
         "<header class=\"{tone}\"><p class=\"eyebrow\">flyball simulate</p><h1>{}</h1>",
         cut(&answer.headline, 400)
     );
-    out.push_str("<dl class=\"facts\">");
-    for (label, words) in &answer.facts {
-        let _ = write!(out, "<div><dt>{label}</dt><dd>{}</dd></div>", cut(&capital(words), 1_000));
-    }
-    out.push_str("</dl>");
     if let Some(line) = &simulation.load_line {
         out.push_str(&line::loads(line));
     }
+    out.push_str("<dl class=\"facts\">");
+    for (label, words) in &answer.facts {
+        let _ = write!(out, "<div><dt>{label}</dt><dd>{}</dd></div>", cut(words, 1_000));
+    }
+    out.push_str("</dl>");
     against(&mut out, report);
-    out.push_str("</header><main>");
-    sections(&mut out, report);
-    out.push_str("</main>");
+    let mut body = Body::default();
+    sections(&mut body, report);
+    out.push_str("<nav aria-label=\"contents\">");
+    for (id, title) in &body.index {
+        let _ = write!(out, "<a href=\"#{id}\">{title}</a>");
+    }
+    let _ = write!(out, "</nav></header><main>{}</main>", body.out);
     footer(&mut out, simulation);
     let _ = writeln!(out, "<script>{SCRIPT}</script></body></html>");
     out
@@ -78,10 +82,33 @@ fn head(out: &mut String, name: &str) {
     );
 }
 
-fn sections(out: &mut String, report: &Report<'_>) {
+/// The page below its answer, and what is in it.
+#[derive(Default)]
+struct Body {
+    out: String,
+    index: Vec<(&'static str, &'static str)>,
+}
+
+impl Body {
+    /// A section, unless it has nothing to say.
+    fn section(&mut self, id: &'static str, title: &'static str, about: &str, body: &str) {
+        if body.is_empty() {
+            return;
+        }
+        let about = if about.is_empty() {
+            String::new()
+        } else {
+            format!("<p class=\"about\">{}</p>", escaped(about))
+        };
+        let _ = write!(self.out, "<section id=\"{id}\"><h2>{title}</h2>{about}{body}</section>");
+        self.index.push((id, title));
+    }
+}
+
+fn sections(body: &mut Body, report: &Report<'_>) {
     let simulation = report.simulation;
     if let Some(drawn) = drawing::drawing(report.design, simulation) {
-        let body = match drawn {
+        let drawn = match drawn {
             Ok(svg) => format!(
                 "<div class=\"wide drawing\" tabindex=\"0\" role=\"region\" aria-label=\"the design\">{svg}</div>"
             ),
@@ -89,23 +116,22 @@ fn sections(out: &mut String, report: &Report<'_>) {
         };
         let about = "Who gives work to whom. What breaks first is marked in red, with the way that leads there; \
                      what would break next is marked in amber. Point at a box to read what was found there.";
-        section(out, "way", "Where it breaks", about, &body);
+        body.section("way", "Where it breaks", about, &drawn);
     }
     if let Some(line) = &simulation.load_line {
-        let body = line::curve(line);
         let about = "The same traffic, more and more of it, until a promise breaks; then less and less, until it \
                      holds again.";
-        section(out, "line", "How it breaks", about, &body);
-        let body = line::sensitive(line);
+        body.section("line", "How it breaks", about, &line::curve(line));
         let about = "What is assumed and not stated, and where the line would be with 30 % less or more of it. \
                      State these first.";
-        section(out, "rests", "What the line rests on most", about, &body);
+        body.section("rests", "What the line rests on most", about, &line::sensitive(line));
     }
-    over_time(out, simulation);
-    parts::sections(out, simulation);
+    parts::before(body, simulation);
+    over_time(body, simulation);
+    parts::after(body, simulation);
 }
 
-fn over_time(out: &mut String, simulation: &Simulation) {
+fn over_time(body: &mut Body, simulation: &Simulation) {
     let beyond = simulation.load_line.as_ref().and_then(|line| line.beyond.as_deref());
     let runs: Vec<(String, &RunResult)> = simulation
         .run
@@ -123,17 +149,7 @@ fn over_time(out: &mut String, simulation: &Simulation) {
     } else {
         "The run from its beginning to its end."
     };
-    section(out, "time", "Over time", about, &times::figures(&runs));
-}
-
-/// A section, unless it has nothing to say.
-fn section(out: &mut String, id: &str, title: &str, about: &str, body: &str) {
-    if body.is_empty() {
-        return;
-    }
-    let about =
-        if about.is_empty() { String::new() } else { format!("<p class=\"about\">{}</p>", escaped(about)) };
-    let _ = write!(out, "<section id=\"{id}\"><h2>{title}</h2>{about}{body}</section>");
+    body.section("time", "Over time", about, &times::figures(&runs));
 }
 
 fn against(out: &mut String, report: &Report<'_>) {
@@ -200,28 +216,4 @@ fn footer(out: &mut String, simulation: &Simulation) {
         escaped(fidelity(simulation)),
         cut(&simulation.flyball, 40)
     );
-}
-
-/// A sentence with a capital at its beginning; names of the user stay as they are.
-fn capital(words: &str) -> String {
-    let first = words.split([' ', ':', ',']).next().unwrap_or("");
-    let ours = [
-        "up",
-        "once",
-        "not",
-        "all",
-        "raise",
-        "at",
-        "the",
-        "no",
-        "concurrency",
-        "connections",
-        "errors",
-        "dwell",
-    ];
-    if !ours.contains(&first) {
-        return words.to_string();
-    }
-    let mut chars = words.chars();
-    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
 }

@@ -4,7 +4,7 @@ mod table;
 
 use std::collections::BTreeMap;
 
-use flyball_app::report::{Paint, Style};
+use flyball_app::report::{Paint, Style, printable};
 
 use super::{
     Report,
@@ -70,7 +70,7 @@ fn comparison(base: &str, comparison: &Comparison, style: Style) -> String {
         Verdict::Same => Paint::Heading,
         Verdict::Worse => Paint::Error,
     };
-    let mut out = style.labelled(0, &format!("Against {base}:"), paint, &comparison.headline);
+    let mut out = style.labelled(0, &printable(&format!("Against {base}:")), paint, &comparison.headline);
     for change in &comparison.changes {
         out.push_str(&style.labelled(2, "-", Paint::Aside, change));
     }
@@ -82,25 +82,25 @@ fn comparison(base: &str, comparison: &Comparison, style: Style) -> String {
 }
 
 fn load_line(line: &LoadLineResult, style: Style) -> String {
-    let head = ["", "come in", "goodput", "p99", "errors", "throttled", "dead", ""];
+    let head = ["", "come in", "end well", "p99", "errors", "throttled", "dead", ""];
     let mut table = Table::new("Load", &head).words_last();
     for point in &line.curve {
-        let back = if point.on_way_back { ", on the way back" } else { "" };
-        let said = match (point.holds, point.broken.first()) {
-            (true, _) => format!("holds{back}"),
-            (false, Some(first)) => format!("breaks{back}: {first}"),
-            (false, None) => format!("breaks{back}"),
+        let said = match (point.holds, point.on_way_back) {
+            (true, false) => "holds",
+            (true, true) => "holds again",
+            (false, false) => "breaks",
+            (false, true) => "still broken",
         };
-        let cells = vec![
-            factor(point.load_factor),
-            rate(point.arrivals_per_s),
+        let figures = [
             rate(point.goodput_per_s),
             millis(point.p99_ms),
             percent(point.errors_percent),
             percent(point.throttled_percent),
             plain(point.dead_letters + point.dropped),
-            said,
         ];
+        let figures = figures.map(|words| if point.is_measured() { words } else { "-".into() });
+        let start = [factor(point.load_factor), rate(point.arrivals_per_s)];
+        let cells = start.into_iter().chain(figures).chain([said.into()]).collect();
         table.row(if point.holds { Paint::Aside } else { Paint::Warning }, cells);
     }
     let mut out = table.drawn(style);
@@ -137,18 +137,13 @@ fn of_run(run: &RunResult, below_line: bool, style: Style) -> String {
 }
 
 fn promises(run: &RunResult, style: Style) -> String {
-    let mut table = Table::new("Promises", &["", "at most", "was", ""]).words_last();
+    let mut table = Table::new("Promises", &["", "was", ""]).words_last();
     for promise in &run.promises {
         let said = promise
             .broken
             .as_ref()
             .map_or("holds".to_string(), |broken| format!("broken {} in", moment(broken.at_s)));
-        let cells = vec![
-            promise.promise.clone(),
-            with_unit(promise.max, &promise.unit),
-            with_unit(promise.value, &promise.unit),
-            said,
-        ];
+        let cells = vec![promise.promise.clone(), with_unit(promise.value, &promise.unit), said];
         table.row(if promise.holds() { Paint::Aside } else { Paint::Error }, cells);
     }
     table.drawn(style)
@@ -158,7 +153,7 @@ fn limits(title: &str, limits: &[LimitResult], style: Style) -> String {
     let mut table = Table::new(title, &["", "limit", "peak", "left", "refused", "delayed", ""]).words_last();
     for one in limits {
         let limit = &one.limit;
-        let met = one.first_reached_s.map_or(String::new(), |at| format!(", met {} in", moment(at)));
+        let met = one.first_reached_s.map(|at| format!("met {} in", moment(at)));
         let cells = vec![
             limit_words(limit),
             short(limit.value, &limit.unit),
@@ -166,7 +161,7 @@ fn limits(title: &str, limits: &[LimitResult], style: Style) -> String {
             percent(one.headroom_percent),
             count(one.refused),
             count(one.delayed),
-            format!("{}{met}", basis(one.basis)),
+            met.unwrap_or_else(|| basis(one.basis).to_string()),
         ];
         table.row(if one.first_reached_s.is_some() { Paint::Warning } else { Paint::Aside }, cells);
     }
@@ -214,7 +209,10 @@ fn functions(run: &RunResult, style: Style) -> String {
         ];
         table.row(Paint::Aside, cells);
     }
-    let mut out = table.drawn(style);
+    let mut out = table.drawn(style).trim_end_matches("\n\n").to_string();
+    if !out.is_empty() {
+        out.push('\n');
+    }
     for function in &run.functions {
         let Some(leak) = &function.leak else { continue };
         let words = format!(
@@ -224,9 +222,9 @@ fn functions(run: &RunResult, style: Style) -> String {
             plain(leak.out_of_memory_after_runs),
             counted(leak.out_of_memory, "environment")
         );
-        out.push_str(&style.labelled(2, &function.name, Paint::Warning, &words));
+        out.push_str(&style.labelled(2, &printable(&function.name), Paint::Warning, &words));
     }
-    out
+    if out.is_empty() { out } else { out + "\n" }
 }
 
 fn nodes(nodes: &[NodeResult], style: Style) -> String {
@@ -247,7 +245,10 @@ fn nodes(nodes: &[NodeResult], style: Style) -> String {
         let lost = sum(&node.dead_letters) + sum(&node.dropped) > 0;
         table.row(if lost { Paint::Warning } else { Paint::Aside }, cells);
     }
-    let mut out = table.drawn(style);
+    let mut out = table.drawn(style).trim_end_matches("\n\n").to_string();
+    if !out.is_empty() {
+        out.push('\n');
+    }
     for node in nodes {
         let told: Vec<String> = [("to dead letters", &node.dead_letters), ("lost", &node.dropped)]
             .into_iter()
@@ -256,10 +257,15 @@ fn nodes(nodes: &[NodeResult], style: Style) -> String {
             })
             .collect();
         if !told.is_empty() {
-            out.push_str(&style.labelled(2, &format!("{}:", node.name), Paint::Warning, &told.join(", ")));
+            out.push_str(&style.labelled(
+                2,
+                &printable(&format!("{}:", node.name)),
+                Paint::Warning,
+                &told.join(", "),
+            ));
         }
     }
-    if out.is_empty() || out.ends_with("\n\n") { out } else { out + "\n" }
+    if out.is_empty() { out } else { out + "\n" }
 }
 
 fn dependencies(dependencies: &[DependencyResult], style: Style) -> String {
@@ -448,7 +454,7 @@ fn footer(simulation: &Simulation, style: Style) -> String {
     if let Some(run) = &simulation.run {
         let about = &run.about;
         let mut said = format!(
-            "{} as {} by the limits of {}: {} of traffic, {}, seed {}",
+            "{} on {} by the limits of {}: {} of traffic, {}, seed {}",
             super::answer::application(Some(run)),
             about.platform,
             about.profile,

@@ -93,7 +93,7 @@ pub struct Wall {
     pub load_factor: f64,
     /// The same, events per second.
     pub per_s: f64,
-    /// The promise, in words.
+    /// The promise, as in [`PromiseResult::promise`](super::PromiseResult::promise).
     pub promise: String,
     /// What is measured, as the traffic file writes it.
     pub measure: String,
@@ -122,6 +122,13 @@ pub struct Wall {
     pub path: Vec<String>,
     /// Of the seeds, how many broke by this.
     pub seeds_broken: u64,
+}
+
+impl CurvePoint {
+    /// Whether more than the verdict was kept.
+    pub fn is_measured(&self) -> bool {
+        self.goodput_per_s > 0.0 || self.p99_ms > 0.0 || self.dwell_p99_ms > 0.0 || self.errors_percent > 0.0
+    }
 }
 
 /// Whether it comes back.
@@ -188,7 +195,7 @@ pub struct Sensitivity {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct WallSide {
-    /// The value, in words.
+    /// The value, in words: `147 ms`.
     pub value: String,
     /// The highest load that holds.
     pub holds_at: f64,
@@ -210,9 +217,10 @@ pub struct CurvePoint {
     pub holds: bool,
     /// Seeds with which one broke.
     pub seeds_broken: u64,
-    /// Promises that broke, in words.
+    /// Promises that broke, as in [`PromiseResult::promise`](super::PromiseResult::promise).
     pub broken: Vec<String>,
-    /// Goodput, the mean, events per second: median over seeds, as are the following.
+    /// Goodput, the mean, events per second: median over seeds, as are the following. All are zero where nothing but
+    /// the verdict was kept.
     pub goodput_per_s: f64,
     /// Good answers, or runs where nobody waits: 99 of 100 took less, milliseconds.
     pub p99_ms: f64,

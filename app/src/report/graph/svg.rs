@@ -22,6 +22,8 @@ const BOX_WIDTH_MIN: f64 = 110.0;
 const LEGEND_WIDTH: f64 = 700.0;
 /// How far below the middle of a box lines against the flow meet it, pixels.
 const BACK_ASIDE: f64 = 11.0;
+/// How much smaller a drawing may be shown so that its texts can be read.
+const READABLE: f64 = 0.8;
 /// Characters of a name.
 const NAME_CHARS: usize = 34;
 
@@ -58,8 +60,12 @@ pub(super) fn draw(picture: &Picture, dress: Dress) -> String {
     let width = (layout.width + 2.0 * MARGIN).max(LEGEND_WIDTH);
     let height = layout.height + 2.0 * MARGIN + LEGEND_HEIGHT;
     let about = match dress {
-        Dress::Own => "",
-        Dress::Page => " class=\"design\" role=\"img\" aria-label=\"the design and its walls\"",
+        Dress::Own => String::new(),
+        // As wide as the page, unless its texts would be too small to read.
+        Dress::Page => format!(
+            " class=\"design\" role=\"img\" aria-label=\"the design and its walls\" style=\"min-width:{}px\"",
+            pixels(width * READABLE)
+        ),
     };
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\"{about} width=\"{0}\" height=\"{1}\" \

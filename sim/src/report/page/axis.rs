@@ -28,7 +28,8 @@ impl Of {
         }
     }
 
-    fn tick(self, value: f64) -> String {
+    /// A tick's words; `least` is the distance to the next.
+    fn tick(self, value: f64, least: f64) -> String {
         match self {
             Of::Time if value == 0.0 => "0".into(),
             Of::Time => seconds(value),
@@ -38,6 +39,7 @@ impl Of {
             }
             Of::PerSecond | Of::Count => plain(value),
             Of::Millis => millis(value),
+            Of::Usd if value > 0.0 && value < 100.0 && least >= 0.01 => format!("${value:.2}"),
             Of::Usd => usd(value),
             Of::Percent => percent(value),
         }
@@ -119,7 +121,7 @@ impl Axis {
             let each = if decades > 4.0 { 100.0 } else { 10.0 };
             let mut value = self.min;
             while value <= self.max * 1.001 && ticks.len() < 10 {
-                ticks.push((self.place(value), self.of.tick(value)));
+                ticks.push((self.place(value), self.of.tick(value, 0.0)));
                 value *= each;
             }
             return ticks;
@@ -127,7 +129,7 @@ impl Axis {
         let step = self.step;
         let mut number = 0.0;
         while number * step <= self.max * 1.001 && ticks.len() < 12 {
-            ticks.push((self.place(number * step), self.of.tick(number * step)));
+            ticks.push((self.place(number * step), self.of.tick(number * step, step)));
             number += 1.0;
         }
         ticks

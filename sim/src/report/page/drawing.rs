@@ -9,8 +9,8 @@ use flyball_app::{
     report::{Drawing, Report as Drawn, graph},
 };
 
-use super::super::answer::because;
 use super::super::numbers::{counted, plain, rate};
+use super::super::{answer::because, markup::is_turning};
 use crate::result::{LimitRef, RunResult, Simulation, Wall};
 
 /// A larger design makes a drawing that nobody reads, and a page that takes long to open.
@@ -45,7 +45,7 @@ pub(super) fn drawing(design: Option<&Design>, simulation: &Simulation) -> Optio
         files_read: 0,
         against: None,
     };
-    Some(Ok(graph(&report, Drawing::Inline)))
+    Some(Ok(graph(&report, Drawing::Inline).replace(is_turning, "\u{fffd}")))
 }
 
 /// Adds who sends and what is called: both are known from the traffic file alone.

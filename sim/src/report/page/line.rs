@@ -74,11 +74,8 @@ pub(super) fn loads(line: &LoadLineResult) -> String {
     out
 }
 
-/// What was tried: goodput and p99 by load, and the same as a table.
-pub(super) fn curve(line: &LoadLineResult) -> String {
-    if line.curve.len() < 2 {
-        return String::new();
-    }
+/// What is worth drawing of the curve, and the places on it.
+fn in_sight(line: &LoadLineResult) -> (Vec<&CurvePoint>, Vec<Mark>) {
     let (holds_at, breaks_at) = match line.verdict {
         LineVerdict::Found { holds_at, breaks_at, .. } | LineVerdict::Between { holds_at, breaks_at } => {
             (holds_at, breaks_at)
@@ -86,7 +83,8 @@ pub(super) fn curve(line: &LoadLineResult) -> String {
         _ => (0.0, 0.0),
     };
     let widest = if breaks_at > 0.0 { (breaks_at * CURVE_TIMES_MAX).max(1.2) } else { f64::INFINITY };
-    let points: Vec<&CurvePoint> = line.curve.iter().filter(|point| point.load_factor <= widest).collect();
+    let points: Vec<&CurvePoint> =
+        line.curve.iter().filter(|point| point.load_factor <= widest && point.is_measured()).collect();
     let mut marks = Vec::new();
     if breaks_at > 0.0 {
         marks.push(Mark { label: "load line".into(), x: f64::midpoint(holds_at, breaks_at), class: "wall" });
@@ -94,6 +92,15 @@ pub(super) fn curve(line: &LoadLineResult) -> String {
     if let Recovery::At { load_factor, .. } = line.recovery {
         marks.push(Mark { label: "recovers".into(), x: load_factor, class: "back" });
     }
+    (points, marks)
+}
+
+/// What was tried: goodput and p99 by load, and the same as a table.
+pub(super) fn curve(line: &LoadLineResult) -> String {
+    if line.curve.iter().filter(|point| point.is_measured()).count() < 2 {
+        return String::new();
+    }
+    let (points, marks) = in_sight(line);
     let series = |of: fn(&CurvePoint) -> f64, back: bool| {
         let mut points: Vec<(f64, f64)> = points
             .iter()
@@ -104,7 +111,7 @@ pub(super) fn curve(line: &LoadLineResult) -> String {
         points
     };
     let make = |label: &str, look, points, dots| Line { label: label.into(), points, look, dots };
-    let x = Axis::linear(Of::Load, points.iter().map(|point| point.load_factor).fold(0.0, f64::max));
+    let x = Axis::until(Of::Load, points.iter().map(|point| point.load_factor).fold(0.0, f64::max));
     let mut through = vec![
         make("come in", 0, series(|point| point.arrivals_per_s, false), false),
         make("end well", 1, series(|point| point.goodput_per_s, false), true),
@@ -162,13 +169,15 @@ fn tried(line: &LoadLineResult) -> String {
                 (false, true) => format!("breaks{back}"),
                 (false, false) => format!("breaks{back}: {}", point.broken.join("; ")),
             };
-            let number = |words: String, value: f64| Cell::Number(words, value);
+            let measured = point.is_measured();
+            let number =
+                |words: String, value: f64| Cell::Number(if measured { words } else { "–".into() }, value);
             let lost = point.dead_letters + point.dropped;
             Row(
                 if point.holds { "" } else { "broken" },
                 vec![
-                    number(factor(point.load_factor), point.load_factor),
-                    number(rate(point.arrivals_per_s), point.arrivals_per_s),
+                    Cell::Number(factor(point.load_factor), point.load_factor),
+                    Cell::Number(rate(point.arrivals_per_s), point.arrivals_per_s),
                     number(rate(point.goodput_per_s), point.goodput_per_s),
                     number(super::super::numbers::millis(point.p99_ms), point.p99_ms),
                     number(percent(point.errors_percent), point.errors_percent),
@@ -226,10 +235,12 @@ fn swing(one: &Sensitivity, now: f64, greatest: f64) -> String {
     let (less, more) = (place(one.less.holds_at), place(one.more.holds_at));
     let (from, to) = (less.min(more), less.max(more));
     let key = if one.key.is_empty() { String::new() } else { format!(" <code>{}</code>", cut(&one.key, 80)) };
+    let differ = one.less.because != one.more.because;
     let side = |word: &str, side: &crate::result::WallSide| {
-        let because =
-            if side.because.is_empty() { String::new() } else { format!(", {}", cut(&side.because, 80)) };
-        format!("{word} ({}): <b>{}</b>{because}", cut(&side.value, 40), factor(side.holds_at))
+        let told = differ && !side.because.is_empty();
+        let because = if told { format!(" ({})", cut(&side.because, 80)) } else { String::new() };
+        let value = if side.value.is_empty() { String::new() } else { format!(", {}", cut(&side.value, 40)) };
+        format!("{word}{value}: <b>{}</b>{because}", factor(side.holds_at))
     };
     format!(
         "<div><p class=\"what\">{}: {}{key}</p><span class=\"track\"><span class=\"swing\" \

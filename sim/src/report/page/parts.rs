@@ -9,10 +9,11 @@ use super::{
         markup::{cut, escaped},
         numbers::{count, float, millis, moment, percent, plain, rate, seconds, short, usd, with_unit},
     },
+    Body,
     axis::{Axis, Of},
     plot::{Line, Plot},
-    section,
     table::{Cell, Row, table},
+    times,
 };
 use crate::result::{
     Assumption, Basis, CostResult, FaultsResult, LimitResult, RunResult, ServiceCost, Simulation,
@@ -22,9 +23,13 @@ use crate::result::{
 /// Assumptions on the page at most.
 const ASSUMPTIONS_MAX: usize = 100;
 
-pub(super) fn sections(out: &mut String, simulation: &Simulation) {
+/// What was promised and what is left: before the figures over time.
+pub(super) fn before(body: &mut Body, simulation: &Simulation) {
+    let past = past(simulation);
     if let Some(run) = &simulation.run {
-        section(out, "promises", "Promises", "", &promises(run));
+        let about = if past.is_some() { as_stated(run) } else { String::new() };
+        let more = past.map_or(String::new(), |run| folded(&times::title(run, true), &promises(run)));
+        body.section("promises", "Promises", &about, &format!("{}{more}", promises(run)));
     }
     let (limits, about) = match (&simulation.load_line, &simulation.run) {
         (Some(line), _) if !line.headroom.is_empty() => {
@@ -35,24 +40,54 @@ pub(super) fn sections(out: &mut String, simulation: &Simulation) {
         }
         _ => (&[][..], ""),
     };
-    section(out, "limits", "Limits", about, &of_limits(limits));
+    body.section("limits", "Limits", about, &of_limits(limits));
+}
+
+/// Everything else.
+pub(super) fn after(body: &mut Body, simulation: &Simulation) {
+    let past = past(simulation);
     if let Some(run) = &simulation.run {
-        section(out, "parts", "Where work is done and where it waits", "", &work(run));
+        let about = if past.is_some() { as_stated(run) } else { String::new() };
+        let more = past.map_or(String::new(), |run| folded(&times::title(run, true), &work(run)));
+        body.section(
+            "parts",
+            "Where work is done and where it waits",
+            &about,
+            &format!("{}{more}", work(run)),
+        );
         let about =
             "A month of 730 hours of this traffic, at list prices, without free tiers, taxes and discounts.";
-        section(out, "cost", "Cost", about, &cost(&run.cost));
+        body.section("cost", "Cost", about, &cost(&run.cost));
         if run.about.tenants > 1 {
-            section(out, "tenants", "Tenants", "", &tenants(&run.tenants));
+            let about = if past.is_some() { as_stated(run) } else { String::new() };
+            let more =
+                past.map_or(String::new(), |run| folded(&times::title(run, true), &tenants(&run.tenants)));
+            body.section("tenants", "Tenants", &about, &format!("{}{more}", tenants(&run.tenants)));
         }
     }
     if let Some(faults) = &simulation.faults {
-        section(out, "faults", "Under faults", "", &of_faults(faults));
+        body.section("faults", "Under faults", "", &of_faults(faults));
     }
     let about = "No file states these. Each is a guess with a reason; what you state takes its place.";
-    section(out, "assumed", "What is assumed", about, &assumptions(&simulation.assumptions));
+    body.section("assumed", "What is assumed", about, &assumptions(&simulation.assumptions));
     let about = "Parts of the design that take no part in the simulation.";
-    section(out, "unmodelled", "What is not modelled", about, &unmodelled(simulation));
-    section(out, "sure", "How sure this is", "", &sure(simulation));
+    body.section("unmodelled", "What is not modelled", about, &unmodelled(simulation));
+    body.section("sure", "How sure this is", "", &sure(simulation));
+}
+
+fn past(simulation: &Simulation) -> Option<&RunResult> {
+    simulation.load_line.as_ref().and_then(|line| line.beyond.as_deref())
+}
+
+fn as_stated(run: &RunResult) -> String {
+    format!("{}.", times::title(run, false))
+}
+
+fn folded(title: &str, body: &str) -> String {
+    if body.is_empty() {
+        return String::new();
+    }
+    format!("<details class=\"more\"><summary>{}</summary>{body}</details>", escaped(title))
 }
 
 fn name(name: &str) -> Cell {
@@ -97,7 +132,6 @@ fn promises(run: &RunResult) -> String {
                 if promise.holds() { "" } else { "broken" },
                 vec![
                     name(&promise.promise),
-                    number(with_unit(promise.max, &promise.unit), promise.max),
                     number(with_unit(promise.value, &promise.unit), promise.value),
                     words(verdict),
                     words(if promise.stated { "stated" } else { "default" }),
@@ -105,7 +139,7 @@ fn promises(run: &RunResult) -> String {
             )
         })
         .collect();
-    table("Promises", &["promise", "at most", "was", "verdict", "from"], &rows)
+    table("Promises", &["promise", "was", "verdict", "from"], &rows)
 }
 
 fn of_limits(limits: &[LimitResult]) -> String {
@@ -338,11 +372,14 @@ fn cost(cost: &CostResult) -> String {
         let share = percent(cost.wasted_usd_per_month / cost.usd_per_month * 100.0);
         let _ = write!(out, "; {share} of it for retries, failed runs and work for nobody");
     }
-    out.push_str(".</p><div class=\"grid\"><div>");
+    out.push_str(".</p>");
     let greatest = cost.services.iter().map(|one| one.usd_per_month).fold(0.0, f64::max);
     let rows: Vec<Row> = cost.services.iter().map(|one| service(one, greatest)).collect();
-    out.push_str(&table("Cost by service", &["service", "a month", "for", "price"], &rows));
-    out.push_str("</div><div>");
+    out.push_str(&table(
+        "Cost by service",
+        &["service", "a month", "for", "price of one", "known by"],
+        &rows,
+    ));
     let mut rows: Vec<Row> = cost
         .tenants_top
         .iter()
@@ -361,8 +398,10 @@ fn cost(cost: &CostResult) -> String {
         let median = cost.tenant_median_usd_per_month;
         rows.push(Row("sum", vec![name("the tenant in the middle"), number(usd(median), median), words("")]));
     }
-    out.push_str(&table("Dearest tenants", &["tenant", "a month", "share"], &rows));
-    out.push_str("</div></div>");
+    if !rows.is_empty() {
+        let table = table("Dearest tenants", &["tenant", "a month", "share"], &rows);
+        let _ = write!(out, "<h3>Dearest tenants</h3><div class=\"narrow\">{table}</div>");
+    }
     if !cost.unpriced.is_empty() {
         let _ = write!(
             out,
@@ -378,7 +417,7 @@ fn service(one: &ServiceCost, greatest: f64) -> Row {
     let source = if one.source.is_empty() {
         basis(one.basis).to_string()
     } else {
-        format!("{}, {}", one.source, one.date)
+        format!("{}: {}, {}", basis(one.basis), one.source, one.date)
     };
     Row(
         "",
@@ -386,7 +425,8 @@ fn service(one: &ServiceCost, greatest: f64) -> Row {
             name(&one.service),
             Cell::Bar(usd(one.usd_per_month), share),
             words(format!("{} {}", plain(one.units_per_month), one.what)),
-            words(format!("{} each; {source}", usd(one.usd_per_unit))),
+            number(usd(one.usd_per_unit), one.usd_per_unit),
+            words(source),
         ],
     )
 }
@@ -510,8 +550,8 @@ fn of_faults(faults: &FaultsResult) -> String {
     for failure in faults.failures.iter().take(3) {
         let _ = write!(
             out,
-            "<details class=\"more\"><summary>Seed {}: {}</summary><p>{}. The shortest schedule that breaks it has {} of \
-             {} faults:</p><ol class=\"steps\">",
+            "<details class=\"more\"><summary>Seed {}: {}</summary><p>{}. The shortest schedule that breaks it has {} \
+             of {} faults:</p><ol class=\"steps\">",
             failure.seed,
             cut(&failure.broken, 200),
             cut(&failure.detail, 400),
@@ -565,13 +605,20 @@ fn unmodelled(simulation: &Simulation) -> String {
 }
 
 fn sure(simulation: &Simulation) -> String {
-    format!(
-        "<p>{}</p><dl class=\"basis\"><div><dt>stated</dt><dd>Your files say so.</dd></div><div><dt>exact</dt><dd>The \
-         very limit that <code>flyball serve</code> enforces: the engine that was simulated is the one that serves.</dd>\
-         </div><div><dt>calibrated</dt><dd>Measured against <code>flyball serve</code> on one machine. It says nothing \
-         about AWS.</dd></div><div><dt>sourced</dt><dd>A published value, with its document and date.</dd></div><div>\
-         <dt>unverified</dt><dd>A published value that could not be verified.</dd></div><div><dt>assumed</dt><dd>Nobody \
-         says so. It is listed above.</dd></div></dl>",
-        escaped(fidelity(simulation))
-    )
+    let words = [
+        ("stated", "Your files say so."),
+        (
+            "exact",
+            "The very limit that flyball serve enforces: the engine that was simulated is the one that serves.",
+        ),
+        ("calibrated", "Measured against flyball serve on one machine. It says nothing about AWS."),
+        ("sourced", "A published value, with its document and date."),
+        ("unverified", "A published value that could not be verified."),
+        ("assumed", "Nobody says so. It is listed above."),
+    ];
+    let mut out = format!("<p>{}</p><dl class=\"basis\">", escaped(fidelity(simulation)));
+    for (word, means) in words {
+        let _ = write!(out, "<div><dt>{word}</dt><dd>{means}</dd></div>");
+    }
+    out + "</dl>"
 }

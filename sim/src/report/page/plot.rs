@@ -11,7 +11,7 @@ use super::{
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 210.0;
 const LEFT: f64 = 52.0;
-const RIGHT: f64 = 88.0;
+const RIGHT: f64 = 98.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 26.0;
 /// Between two names beside lines.
@@ -129,8 +129,9 @@ impl Plot {
     fn marks(&self, out: &mut String) {
         for mark in self.marks.iter().filter(|mark| self.x.holds(mark.x)) {
             let (x, _) = self.at(mark.x, 0.0);
-            // Near the end the words stand before the mark, so that they stay inside.
-            let late = x > WIDTH - RIGHT - 90.0;
+            // Near the end, or before another mark, the words stand to the left.
+            let close = self.marks.iter().map(|other| self.at(other.x, 0.0).0 - x);
+            let late = x > WIDTH - RIGHT - 90.0 || close.into_iter().any(|by| by > 0.0 && by < 90.0);
             let (anchor, aside) = if late { ("end", -4.0) } else { ("start", 4.0) };
             let _ = write!(
                 out,

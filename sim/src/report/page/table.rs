@@ -68,10 +68,9 @@ impl Cell {
             }
             Cell::Bar(words, share) => {
                 let value = sorted(*share);
-                let full = if *share >= 99.95 { " full" } else { "" };
                 write!(
                     out,
-                    "<td class=\"used\" data-sort=\"{value}\"><span class=\"track\"><span class=\"fill{full}\" \
+                    "<td class=\"used\" data-sort=\"{value}\"><span class=\"track\"><span class=\"fill\" \
                      style=\"width:{}%\"></span></span><span class=\"share\">{}</span></td>",
                     super::plot::px(super::super::numbers::finite(*share).clamp(0.0, 100.0)),
                     cut(words, CELL_CHARS)

@@ -23,6 +23,8 @@ struct Topic {
     /// By decades: what is usual and what is terrible are far apart.
     decades: bool,
     lines: fn(&RunResult) -> Vec<(String, Series)>,
+    /// So many of them are always drawn, in their order; of the others those with the greatest peaks.
+    pinned: usize,
     rules: fn(&RunResult) -> Vec<Rule>,
     /// Said instead, where all is zero.
     nothing: &'static str,
@@ -35,6 +37,7 @@ const TOPICS: &[Topic] = &[
         of: Of::PerSecond,
         decades: false,
         lines: traffic,
+        pinned: 4,
         rules: |_| Vec::new(),
         nothing: "nothing came in",
     },
@@ -44,6 +47,7 @@ const TOPICS: &[Topic] = &[
         of: Of::Count,
         decades: false,
         lines: concurrency,
+        pinned: 1,
         rules: caps,
         nothing: "nothing ran",
     },
@@ -53,6 +57,7 @@ const TOPICS: &[Topic] = &[
         of: Of::Millis,
         decades: true,
         lines: answers,
+        pinned: 0,
         rules: |_| Vec::new(),
         nothing: "nobody waited for an answer",
     },
@@ -62,6 +67,7 @@ const TOPICS: &[Topic] = &[
         of: Of::Millis,
         decades: true,
         lines: dwell,
+        pinned: 3,
         rules: |_| Vec::new(),
         nothing: "nothing waited before a run",
     },
@@ -73,6 +79,7 @@ const TOPICS: &[Topic] = &[
         lines: |run| {
             run.tenants.groups.iter().map(|one| (one.group.clone(), one.dwell_p99_ms.clone())).collect()
         },
+        pinned: 3,
         rules: |_| Vec::new(),
         nothing: "no tenant waited",
     },
@@ -82,6 +89,7 @@ const TOPICS: &[Topic] = &[
         of: Of::PerSecond,
         decades: false,
         lines: throttles,
+        pinned: 0,
         rules: |_| Vec::new(),
         nothing: "nothing was throttled",
     },
@@ -92,8 +100,9 @@ const TOPICS: &[Topic] = &[
         decades: false,
         lines: |run| {
             let nodes = run.nodes.iter().map(|one| (one.name.clone(), one.times.backlog.clone()));
-            greatest(nodes.collect())
+            nodes.collect()
         },
+        pinned: 0,
         rules: |_| Vec::new(),
         nothing: "nothing waited in a queue",
     },
@@ -104,8 +113,9 @@ const TOPICS: &[Topic] = &[
         decades: false,
         lines: |run| {
             let all = run.dependencies.iter().map(|one| (one.name.clone(), one.times.connections.clone()));
-            greatest(all.collect())
+            all.collect()
         },
+        pinned: 0,
         rules: connections,
         nothing: "no connection was open",
     },
@@ -116,8 +126,9 @@ const TOPICS: &[Topic] = &[
         decades: true,
         lines: |run| {
             let all = run.dependencies.iter().map(|one| (one.name.clone(), one.times.latency_p99_ms.clone()));
-            greatest(all.collect())
+            all.collect()
         },
+        pinned: 0,
         rules: |_| Vec::new(),
         nothing: "nothing was called",
     },
@@ -127,6 +138,7 @@ const TOPICS: &[Topic] = &[
         of: Of::PerSecond,
         decades: false,
         lines: |run| vec![("cold starts".into(), run.platform.times.cold_starts_per_s.clone())],
+        pinned: 1,
         rules: |_| Vec::new(),
         nothing: "no environment was new",
     },
@@ -136,6 +148,7 @@ const TOPICS: &[Topic] = &[
         of: Of::Usd,
         decades: false,
         lines: |run| vec![("per hour".into(), run.platform.times.cost_usd_per_h.clone())],
+        pinned: 1,
         rules: |_| Vec::new(),
         nothing: "nothing has a price",
     },
@@ -166,7 +179,17 @@ pub(super) fn figures(runs: &[(&str, &RunResult)]) -> String {
 
 fn figure(topic: &Topic, runs: &[(&str, &RunResult)]) -> Option<String> {
     let all: Vec<Vec<(String, Series)>> = runs.iter().map(|(_, run)| (topic.lines)(run)).collect();
-    let values = || all.iter().flatten().flat_map(|(_, series)| series.iter().copied()).map(finite);
+    let labels = chosen(topic, &all);
+    let shown = |lines: &[(String, Series)]| -> Vec<(usize, String, Series)> {
+        let of = |label: &String| lines.iter().find(|(name, _)| name == label).cloned();
+        labels
+            .iter()
+            .enumerate()
+            .filter_map(|(look, label)| of(label).map(|(name, series)| (look, name, series)))
+            .collect()
+    };
+    let all: Vec<Vec<(usize, String, Series)>> = all.iter().map(|lines| shown(lines)).collect();
+    let values = || all.iter().flatten().flat_map(|(.., series)| series.iter().copied()).map(finite);
     let greatest = values().fold(0.0_f64, f64::max);
     if greatest <= 0.0 {
         return None;
@@ -190,11 +213,7 @@ fn figure(topic: &Topic, runs: &[(&str, &RunResult)]) -> Option<String> {
             about: format!("{}, {title}. {}", topic.title, topic.about),
             x: Axis::until(Of::Time, run.about.simulated_s),
             y,
-            lines: lines
-                .into_iter()
-                .enumerate()
-                .map(|(look, (label, series))| line(run, look, label, &series))
-                .collect(),
+            lines: lines.into_iter().map(|(look, label, series)| line(run, look, label, &series)).collect(),
             rules,
             marks: first_broken(run),
             x_head: "after",
@@ -207,6 +226,22 @@ fn figure(topic: &Topic, runs: &[(&str, &RunResult)]) -> Option<String> {
     }
     out.push_str("</figure>");
     Some(out)
+}
+
+/// Which lines are drawn, by their names: the same in each run, so that each keeps its look.
+fn chosen(topic: &Topic, runs: &[Vec<(String, Series)>]) -> Vec<String> {
+    let mut peaks: Vec<(String, f64)> = Vec::new();
+    for (label, series) in runs.iter().flatten() {
+        let peak = series.iter().copied().map(finite).fold(0.0, f64::max);
+        match peaks.iter_mut().find(|(name, _)| name == label) {
+            Some((_, most)) => *most = most.max(peak),
+            None => peaks.push((label.clone(), peak)),
+        }
+    }
+    let ranked = peaks.split_off(topic.pinned.min(peaks.len()));
+    let mut ranked: Vec<(String, f64)> = ranked.into_iter().filter(|(_, peak)| *peak > 0.0).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    peaks.into_iter().chain(ranked).take(LINES_MAX).map(|(label, _)| label).collect()
 }
 
 fn line(run: &RunResult, look: usize, label: String, series: &[f64]) -> Line {
@@ -234,11 +269,13 @@ fn traffic(run: &RunResult) -> Vec<(String, Series)> {
         }
         sum
     };
-    let mut lines = vec![("come in".to_string(), sum(|times| &times.arrivals_per_s))];
+    let mut lines = vec![
+        ("come in".to_string(), sum(|times| &times.arrivals_per_s)),
+        ("end well".into(), sum(|times| &times.answered_per_s)),
+    ];
     if run.sources.iter().any(|source| source.retries > 0) {
         lines.push(("with retries".into(), sum(|times| &times.requests_per_s)));
     }
-    lines.push(("end well".into(), sum(|times| &times.answered_per_s)));
     let errors = sum(|times| &times.errors_per_s);
     if errors.iter().any(|value| *value > 0.0) {
         lines.push(("errors".into(), errors));
@@ -257,17 +294,13 @@ fn add(sum: &mut Series, more: &[f64]) {
 
 fn concurrency(run: &RunResult) -> Vec<(String, Series)> {
     let functions = run.functions.iter().map(|one| (one.name.clone(), one.times.concurrency.clone()));
-    let mut lines = greatest(functions.collect());
-    if run.functions.len() > 1 {
-        lines.truncate(LINES_MAX - 1);
-        lines.insert(0, ("all".into(), run.platform.times.concurrency.clone()));
-    }
-    lines
+    let all = ("all functions".to_string(), run.platform.times.concurrency.clone());
+    std::iter::once(all).chain(functions).collect()
 }
 
 /// The platform's limit, and caps of functions that came near to theirs.
 fn caps(run: &RunResult) -> Vec<Rule> {
-    let platform = run.platform.concurrency_max.map(|y| Rule { label: "all: limit".into(), y });
+    let platform = run.platform.concurrency_max.map(|y| Rule { label: "limit of all".into(), y });
     let near = run.functions.iter().filter_map(|function| {
         let y = function.concurrency_max.filter(|max| function.concurrency_peak >= max * 0.8)?;
         Some(Rule { label: format!("cap {}", function.name), y })
@@ -277,7 +310,7 @@ fn caps(run: &RunResult) -> Vec<Rule> {
 
 fn answers(run: &RunResult) -> Vec<(String, Series)> {
     let sources = run.sources.iter().filter(|source| source.synchronous);
-    greatest(sources.map(|source| (source.name.clone(), source.times.latency_p99_ms.clone())).collect())
+    sources.map(|source| (source.name.clone(), source.times.latency_p99_ms.clone())).collect()
 }
 
 fn dwell(run: &RunResult) -> Vec<(String, Series)> {
@@ -291,8 +324,7 @@ fn dwell(run: &RunResult) -> Vec<(String, Series)> {
 
 fn throttles(run: &RunResult) -> Vec<(String, Series)> {
     let functions = run.functions.iter().map(|one| (one.name.clone(), one.times.throttled_per_s.clone()));
-    let lines = greatest(functions.collect());
-    if lines.is_empty() { vec![("all".into(), run.platform.times.throttled_per_s.clone())] } else { lines }
+    functions.collect()
 }
 
 fn connections(run: &RunResult) -> Vec<Rule> {
@@ -301,15 +333,6 @@ fn connections(run: &RunResult) -> Vec<Rule> {
         .filter_map(|one| Some(Rule { label: format!("max {}", one.name), y: one.connections_max? }))
         .take(LINES_MAX)
         .collect()
-}
-
-/// Those with the greatest peaks, the greatest first; what is zero throughout is left out.
-fn greatest(lines: Vec<(String, Series)>) -> Vec<(String, Series)> {
-    let peak = |series: &Series| series.iter().copied().map(finite).fold(0.0, f64::max);
-    let mut by_peak: Vec<(f64, (String, Series))> =
-        lines.into_iter().map(|line| (peak(&line.1), line)).filter(|(peak, _)| *peak > 0.0).collect();
-    by_peak.sort_by(|a, b| b.0.total_cmp(&a.0));
-    by_peak.into_iter().take(LINES_MAX).map(|(_, line)| line).collect()
 }
 
 /// What a run is called beside another.

@@ -1,10 +1,10 @@
 //! Columns for a terminal: names to the left, numbers to the right.
 
-use flyball_app::report::{Paint, Style, shortened};
+use flyball_app::report::{Paint, Style, printable, shortened};
 use unicode_width::UnicodeWidthStr as _;
 
 /// Rows that are shown; more are counted.
-const ROWS_MAX: usize = 12;
+const ROWS_MAX: usize = 24;
 /// Between two columns.
 const GAP: usize = 2;
 /// The narrowest column of names.
@@ -82,12 +82,12 @@ impl Table {
         if self.words_last {
             let more = over(&widths);
             if let Some(last) = widths.last_mut() {
-                *last = last.saturating_sub(more).max(NAME_WIDTH_MIN);
+                *last = last.saturating_sub(more).max(NAME_WIDTH_MIN.min(*last));
             }
         }
         let more = over(&widths);
         if let Some(name) = widths.first_mut() {
-            *name = name.saturating_sub(more).max(NAME_WIDTH_MIN);
+            *name = name.saturating_sub(more).max(NAME_WIDTH_MIN.min(*name));
         }
         widths
     }
@@ -98,7 +98,7 @@ impl Table {
         for (at, (cell, width)) in cells.zip(widths).enumerate() {
             let words = self.words_last && at == last;
             let room = if at == 0 { width.saturating_sub(2) } else { *width };
-            let cell = if at == 0 || words { shortened(cell, room, style) } else { cell.to_string() };
+            let cell = if at == 0 || words { shortened(cell, room, style) } else { printable(cell) };
             let pad = " ".repeat(width.saturating_sub(cell.width() + if at == 0 { 2 } else { 0 }));
             match at {
                 0 => out.push_str(&format!("  {cell}{pad}")),
