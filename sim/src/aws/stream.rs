@@ -55,7 +55,7 @@ pub struct ReaderPolicy {
     pub batch_bytes_max: u64,
     /// How long a batch that is not full waits for more. `MaximumBatchingWindowInSeconds`, else none.
     pub window: Span,
-    /// From one look at an idle shard to the next: records that come meanwhile go together. Kinesis 1 s, a
+    /// From one look at a shard to the next: records that come meanwhile go together. Kinesis 1 s, a
     /// table's stream 250 ms, none with throughput of its own: AWS Lambda developer guide, older text;
     /// assumption.
     pub poll: Span,

@@ -239,15 +239,13 @@ impl Reader {
         (line.batch, line.failed, line.throttled) = (0, 0, 0);
         let full =
             line.records.len() >= self.policy.batch_max as usize || line.bytes >= self.policy.batch_bytes_max;
-        if line.records.is_empty() || self.policy.window == Span::ZERO || full || !line.split.is_empty() {
+        let gathers = self.policy.window.max(self.policy.poll);
+        if line.records.is_empty() || gathers == Span::ZERO || full || !line.split.is_empty() {
             self.launch(at, now, asks);
         } else {
             line.turn = line.turn.wrapping_add(1) & 0x0FFF_FFFF;
             line.state = State::Waits;
-            asks.push(Ask::Wake {
-                at: now.after(self.policy.window),
-                token: token(self.index, at, line.turn),
-            });
+            asks.push(Ask::Wake { at: now.after(gathers), token: token(self.index, at, line.turn) });
         }
     }
 
