@@ -6,6 +6,7 @@
 //! - [`Workload`]: a whole file. - [`Source`]: traffic. - [`Behaviour`], [`Step`]: functions as steps.
 //! - [`Dependency`]: databases and services. - [`Lasting`]: how long something takes. - [`Expect`]: promises.
 
+pub mod faults;
 mod file;
 pub mod observed;
 pub mod trace;
@@ -199,6 +200,9 @@ pub struct Client {
     /// Retries are at most this share of its first tries, percent, counted over the last ten seconds. `None`: no
     /// budget.
     pub retry_budget_percent: Option<f64>,
+    /// Each event that is sent carries an idempotency key, the same at each try. Of Flyball's queues, topics and
+    /// buses; others take no notice.
+    pub keyed: bool,
 }
 
 /// How often, and when, something is tried again.
@@ -255,6 +259,8 @@ pub enum Act {
     Emit(Emit),
     /// Steps that run side by side; all must end.
     Parallel(Vec<Step>),
+    /// Adds one to a value of key-value data.
+    Add(Add),
 }
 
 /// A call that is waited for.
@@ -272,6 +278,25 @@ pub struct Call {
     pub keyed: bool,
     /// The run goes on though it failed; else the run (or the item) fails.
     pub optional: bool,
+}
+
+/// One more in a value of key-value data. On Flyball with the outcome, or not at all; on AWS at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Add {
+    /// The namespace.
+    pub to: Name,
+    /// Which value.
+    pub of: AddOf,
+}
+
+/// Which value of a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AddOf {
+    /// The tenant's own.
+    Tenant,
+    /// That of the request which all of this came of.
+    #[default]
+    Request,
 }
 
 /// Events that are sent on.

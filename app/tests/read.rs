@@ -164,6 +164,7 @@ fn the_schema_files_are_in_step() {
         ("flyball.schema.json", json_schema()),
         ("check.schema.json", report),
         ("workload.schema.json", workload),
+        ("faults.schema.json", flyball_app::workload::faults::json_schema()),
     ];
     for (name, schema) in all {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);

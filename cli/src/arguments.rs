@@ -185,6 +185,22 @@ pub struct Simulate {
     /// Compare with what --format json printed before
     #[arg(long, value_name = "BASE.json")]
     pub against: Option<PathBuf>,
+    /// What goes wrong, and when; the application must hold all the same
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["load_line", "replay", "real"])]
+    pub faults: Option<PathBuf>,
+    /// Under faults: so many seeds, from --seed on; without --faults, faults are drawn
+    /// for each seed [default with --faults: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000),
+        conflicts_with_all = ["load_line", "replay", "real"])]
+    pub seeds: Option<u64>,
+    /// Under faults: as many seeds as there is time for
+    #[arg(long, value_name = "TIME", value_parser = duration,
+        conflicts_with_all = ["seeds", "load_line", "replay", "real"])]
+    pub nightly: Option<Duration>,
+    /// Under faults: seeds that failed before, which run first; with --nightly, those that
+    /// fail now are added [default with --nightly: regressions.txt]
+    #[arg(long, value_name = "FILE")]
+    pub regressions: Option<PathBuf>,
     /// A log that serve --record wrote: replayed, with all effects compared. Exit code
     /// 0: the same; 1: different; 2: it can't be read
     #[arg(long, value_name = "LOG", conflicts_with_all = ["paths", "traffic", "tenants", "duration", "profile",

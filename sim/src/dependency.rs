@@ -68,6 +68,8 @@ pub enum Refused {
     Full,
     /// There are as many connections as may be.
     NoConnection,
+    /// It is out of order.
+    OutOfOrder,
 }
 
 /// How a call ended.
@@ -88,18 +90,22 @@ pub enum Answer {
 pub struct Effects {
     /// Calls that are over, in the order in which they ended.
     pub told: Vec<(CallNo, Answer)>,
+    /// Calls whose work is over in good order, whoever waits for them; only where [`Dependency::report_work`] asks.
+    pub worked: Vec<CallNo>,
     /// To be woken then. There is no taking back; being woken for nothing does no harm.
     pub wake: Option<Time>,
 }
 
 /// How often what happened. Of each call that was asked exactly one of `refused_full`, `refused_connection`,
-/// `duplicates`, `done`, `failed`, `broken_off` and `cancelled` is counted once it is over, orphans included.
+/// `refused_out_of_order`, `duplicates`, `done`, `failed`, `broken_off` and `cancelled` is counted once it is over, orphans included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Calls.
     pub asked: u64,
     /// Calls refused because of `waiting_max`.
     pub refused_full: u64,
+    /// Calls refused because it was out of order.
+    pub refused_out_of_order: u64,
     /// Calls refused because of `connections_max`.
     pub refused_connection: u64,
     /// Environments that got no connections.
@@ -118,6 +124,24 @@ pub struct Counts {
     pub orphans: u64,
     /// Work that was done for nobody, in microseconds of a server that has nothing else to do.
     pub orphaned_micros: u64,
+}
+
+/// What is wrong with a dependency beyond what was stated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Disorder {
+    /// Calls that begin now take so many times as long.
+    pub factor: f64,
+    /// This share of calls fails, 0 to 1.
+    pub failing: f64,
+    /// All calls are refused.
+    pub refusing: bool,
+}
+
+impl Default for Disorder {
+    /// Nothing is wrong.
+    fn default() -> Disorder {
+        Disorder { factor: 1.0, failing: 0.0, refusing: false }
+    }
 }
 
 /// A database or service.
@@ -145,6 +169,8 @@ pub struct Dependency {
     counts: Counts,
     /// The earliest moment at which it will be woken.
     armed: Option<Time>,
+    disorder: Disorder,
+    reports_work: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -203,7 +229,19 @@ impl Dependency {
             keys: Keys::new(KEYS_MAX),
             counts: Counts::default(),
             armed: None,
+            disorder: Disorder::default(),
+            reports_work: false,
         }
+    }
+
+    /// Something is wrong with it from now on, or right again.
+    pub fn set_disorder(&mut self, disorder: Disorder) {
+        self.disorder = disorder;
+    }
+
+    /// From now on [`Effects::worked`] says which calls' work is over.
+    pub fn report_work(&mut self) {
+        self.reports_work = true;
     }
 
     /// An environment comes to life and takes its connections. Its number is never used again.
@@ -229,6 +267,10 @@ impl Dependency {
             self.counts.duplicates += 1;
             return Asked::Answered(Answer::Duplicate);
         }
+        if self.disorder.refusing {
+            self.counts.refused_out_of_order += 1;
+            return Asked::Refused(Refused::OutOfOrder);
+        }
         if self.is_full() {
             self.counts.refused_full += 1;
             return Asked::Refused(Refused::Full);
@@ -238,7 +280,7 @@ impl Dependency {
             return Asked::Refused(Refused::NoConnection);
         };
         #[expect(clippy::cast_precision_loss, reason = "a year of microseconds at most")]
-        let work = self.service.draw(&mut self.random).0 as f64;
+        let work = self.service.draw(&mut self.random).0 as f64 * self.disorder.factor;
         let job = Job { stage: Stage::Waiting, work, caller: Caller::Waits, connection, key: asking.key };
         self.calls.insert(asking.call, job);
         if let Some(key) = asking.key {
@@ -350,7 +392,7 @@ impl Dependency {
             return None;
         }
         job.caller = Caller::Answered;
-        if self.random.chance(self.error_rate) {
+        if self.random.chance(self.error_rate.max(self.disorder.failing)) {
             // What fails at its start has no work.
             self.finish(call, End::Over, true);
             return Some(Answer::Failed);
@@ -379,8 +421,12 @@ impl Dependency {
         };
         let waits = job.caller == Caller::Waits;
         // What was answered at its start has failed then or never.
-        let errs = how == End::Over && job.caller != Caller::Answered && self.random.chance(self.error_rate);
+        let fails = self.error_rate.max(self.disorder.failing);
+        let errs = how == End::Over && job.caller != Caller::Answered && self.random.chance(fails);
         self.finish(call, how, errs);
+        if self.reports_work && how == End::Over && !errs {
+            effects.worked.push(call);
+        }
         if waits {
             let answer = match how {
                 End::Over if errs => Answer::Failed,

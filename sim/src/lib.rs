@@ -13,6 +13,7 @@ pub mod aws;
 mod conclude;
 pub mod cost;
 pub mod dependency;
+pub mod faults;
 pub mod guests;
 pub mod lasting;
 pub mod line;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use flyball_app::{
     profile::Price,
-    workload::{self, Expect, Lasting, Source},
+    workload::{self, Assert, Expect, Lasting, Source},
 };
 use flyball_core::{Name, Span, model::Shared};
 
@@ -29,7 +29,7 @@ use crate::{
     cost::Architecture,
     message::{FunctionNo, NodeNo, TenantNo},
 };
-pub(crate) use names::Names;
+pub(crate) use names::{Names, unknown};
 pub(crate) use own::request_attributes;
 use program::Program;
 
@@ -110,6 +110,8 @@ pub struct Plan {
     pub unmodelled: Vec<crate::result::Unmodelled>,
     /// The promises.
     pub expects: Vec<Expect>,
+    /// What must hold whatever fails.
+    pub asserts: Vec<Assert>,
     /// What the engine is given.
     pub(crate) application: Shared,
     pub(crate) functions: Vec<FunctionPlan>,

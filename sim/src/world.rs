@@ -7,12 +7,15 @@
 //! - `invoke`: what goes into the engine and what it wants done. - `run`: functions as steps.
 //! - `calls`: what they ask dependencies. - `environment`: where they run. - `store`: commits and records. -
 //!   `tally`: what is counted.
+//! - `faults`: what goes wrong. - `books`: what is known of it without asking the engine.
 
 mod agenda;
+mod books;
 mod calls;
 mod client;
 mod data;
 mod environment;
+mod faults;
 mod invoke;
 mod real;
 mod run;
@@ -31,8 +34,11 @@ use crate::{
     result::Ended,
 };
 use agenda::Agenda;
+pub(crate) use books::{Broken, CHECKS};
 use client::{Request, Senders};
 use environment::Environments;
+use faults::Faulty;
+pub(crate) use faults::{Outcome, Planted};
 use invoke::Caller;
 use run::Run;
 use store::Store;
@@ -84,7 +90,17 @@ pub(crate) enum Happening {
     /// The recursion stop refused what a part wanted.
     Stopped(NodeNo, u64),
     /// The store's group is durable.
-    Durable,
+    Durable(u32),
+    /// A fault begins (`true`) or ends.
+    Fault(u32, bool),
+    /// A flood's next request.
+    Flood(u32),
+    /// A request that was put off comes.
+    Late(u32),
+    /// The lane is opened again, unless it is another's turn by now.
+    Reopen(u32),
+    /// A run on a poisoned event ends the process.
+    Poisoned(RunKey),
 }
 
 /// A message on its way to a part.
@@ -135,8 +151,11 @@ pub(crate) struct World<'p> {
     random: Random,
     next_message: u64,
     happenings_max: u64,
-    tally: Tally,
     seed: u64,
+    /// Counts the engines that were made.
+    generation: u32,
+    faults: Option<Box<Faulty>>,
+    tally: Tally,
     /// Who runs real functions.
     guests: Option<&'p mut (dyn Guests + 'p)>,
 }
@@ -153,6 +172,19 @@ pub(crate) struct Setting {
 
 /// Happenings of one run where nothing else is said: then it ends and says so.
 pub(crate) const HAPPENINGS_MAX: u64 = 2_000_000_000;
+
+/// The engine's invariants, in words: `flyball_core::invariant`.
+pub(crate) const INVARIANTS: [&str; 9] = [
+    "I1 running never exceeds a cap",
+    "I2 counters are what they count",
+    "I3 nothing that could start waits",
+    "I4 an accepted event is in one place",
+    "I5 nothing is lost",
+    "I6 an invocation is of one tenant",
+    "I7 what waits is counted, within its limits",
+    "I10 suspects run one at a time",
+    "I11 what is begun ahead is little",
+];
 
 /// How often a run asks whether it is to go on, happenings.
 const ASKED_EVERY: u64 = 16_384;
@@ -193,8 +225,10 @@ impl<'p> World<'p> {
             random: Random::of(seed, "runs"),
             next_message: 0,
             happenings_max: setting.happenings_max,
-            tally: Tally::new(plan),
             seed,
+            generation: 0,
+            faults: None,
+            tally: Tally::new(plan),
             guests: None,
         };
         world.open();
@@ -208,13 +242,7 @@ impl<'p> World<'p> {
 
     /// Tenants are made known, and everything that comes by itself is put down.
     fn open(&mut self) {
-        let plan = self.plan;
-        for (name, number) in plan.tenants.iter().zip(1..) {
-            let limits = match plan.platform {
-                Platform::Flyball => plan.application.limits_of(name).clone(),
-                Platform::Aws => plan.application.tenant_defaults.clone(),
-            };
-            let tenant = Tenant { id: TenantId(number), name: name.clone(), limits, enabled: true };
+        for tenant in self.tenants() {
             self.step(Input::SetTenant(tenant));
         }
         self.step(Input::Opened);
@@ -227,6 +255,17 @@ impl<'p> World<'p> {
             self.answer_asks(part);
         }
         self.begin_sources();
+    }
+
+    fn tenants(&self) -> impl Iterator<Item = Tenant> + use<'p> {
+        let plan = self.plan;
+        plan.tenants.iter().zip(1..).map(move |(name, number)| {
+            let limits = match plan.platform {
+                Platform::Flyball => plan.application.limits_of(name).clone(),
+                Platform::Aws => plan.application.tenant_defaults.clone(),
+            };
+            Tenant { id: TenantId(number), name: name.clone(), limits, enabled: true }
+        })
     }
 
     /// Runs until the end, until `happenings_max`, or until `halt` says so (it is asked now and then).
@@ -254,7 +293,7 @@ impl<'p> World<'p> {
 
     /// What is due next happens. `false`: nothing is, before the end.
     fn advance(&mut self) -> bool {
-        let deadline = self.engine.next_deadline();
+        let deadline = self.deadline();
         let next = match (self.agenda.next_at(), deadline) {
             (Some(a), Some(b)) => a.min(b),
             (Some(at), None) | (None, Some(at)) => at,
@@ -289,7 +328,12 @@ impl<'p> World<'p> {
             Happening::Stopped(part, token) => {
                 self.tell_part(part, token, Verdict::Failed(FailureKind::HopLimit));
             }
-            Happening::Durable => self.durable(),
+            Happening::Durable(generation) => self.durable(generation),
+            Happening::Fault(number, begins) => self.fault(number, begins),
+            Happening::Flood(number) => self.flood(number),
+            Happening::Late(number) => self.late(number),
+            Happening::Reopen(generation) => self.reopen(generation),
+            Happening::Poisoned(run) => self.poisoned(run),
         }
     }
 
@@ -356,10 +400,7 @@ impl<'p> World<'p> {
             match ask {
                 Ask::Wake { at, token } => self.agenda.put(at.max(self.now), Happening::Part(part.0, token)),
                 Ask::Invoke { function, batch, token } => self.invoke_for(part, function, batch, token),
-                Ask::Deliver { to, message, delay } => {
-                    let flight = self.flights.insert(Flight { to, message, from: Some(part) });
-                    self.after(delay, Happening::Deliver(flight));
-                }
+                Ask::Deliver { to, message, delay } => self.dispatch(Some(part), to, message, delay),
                 Ask::Dead { message, to, why } => {
                     self.tally.dead(self.now, part, &message, why);
                     if let Some(to) = to {

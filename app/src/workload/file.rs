@@ -7,7 +7,7 @@ mod lasting;
 mod resolve;
 mod shape;
 mod step;
-mod values;
+pub(super) mod values;
 
 pub(crate) use lasting::in_words;
 

@@ -27,6 +27,7 @@ use flyball_sim::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::faults;
 use crate::{
     arguments::{Format, Simulate},
     check,
@@ -48,6 +49,11 @@ pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
     overrides(&mut workload, wanted);
     let mut guests = if wanted.real { Some(real(&design, &mut workload, &traffic)?) } else { None };
     let plan = plan(&design, &profile, &workload, wanted)?.with_traffic(&traffic.display().to_string());
+    if faults::wanted(wanted) {
+        let simulation = faults::run(&plan, wanted)?;
+        say(&simulation, &design, wanted, format)?;
+        return if report::fails(&simulation) { Err(Stop::silent()) } else { Ok(()) };
+    }
     let question = Question {
         seed: wanted.seed,
         load: wanted.load,
@@ -171,7 +177,7 @@ fn plan(design: &Design, profile: &Profile, workload: &Workload, wanted: &Simula
     made.map_err(|problems| stop(&problems))
 }
 
-fn stop(problems: &[Problem]) -> Stop {
+pub(super) fn stop(problems: &[Problem]) -> Stop {
     let lines: Vec<String> =
         problems.iter().map(|problem| format!("{}\n  {}", problem.what, problem.help)).collect();
     Stop::wrong(lines.join("\n"))
@@ -236,7 +242,7 @@ impl Waiting {
 }
 
 /// The first Ctrl-C ends the simulation, which then says what is known; the second one ends the process.
-fn listen(stopped: Arc<AtomicBool>) {
+pub(super) fn listen(stopped: Arc<AtomicBool>) {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         let Ok(runtime) = runtime else { return };

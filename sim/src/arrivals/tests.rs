@@ -20,7 +20,7 @@ fn source(volume: Volume) -> Source {
         tenants: Tenants::Many { count: 1, zipf: 0.0 },
         event_bytes: 1_024,
         items: 1,
-        client: Client { timeout: None, retry: Retry::default(), retry_budget_percent: None },
+        client: Client { timeout: None, retry: Retry::default(), retry_budget_percent: None, keyed: false },
         scaled: true,
     }
 }

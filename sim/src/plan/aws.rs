@@ -127,6 +127,7 @@ impl Making<'_> {
             assumptions: self.gathered.assumptions,
             unmodelled,
             expects: self.workload.expects.clone(),
+            asserts: self.workload.asserts.clone(),
             application,
             functions,
             nodes,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flyball_app::workload::{self, Behaviour, Lasting, Step, Workload};
 use flyball_core::{
     Attributes, Name, Span,
-    model::{Application, Checked, Function, Route, RouteMode},
+    model::{Access, Application, Checked, Function, Route, RouteMode},
 };
 
 use super::{
@@ -60,6 +60,7 @@ impl Plan {
             assumptions,
             unmodelled: Vec::new(),
             expects: workload.expects.clone(),
+            asserts: workload.asserts.clone(),
             application: application.clone(),
             functions,
             nodes: Vec::new(),
@@ -110,6 +111,14 @@ fn functions(
             if real { None } else { gathered.duration_of(&label, stated, FunctionNo(number), &DURATION) };
         let per_item = modelled.per_item.as_ref();
         let program = Program::new(&label, duration.as_ref(), per_item, &steps, names, problems);
+        for namespace in program.namespaces() {
+            if function.grants.kv.get(namespace.as_str()) != Some(&Access::ReadWrite) {
+                problems.push(Problem {
+                    what: format!("{label} adds to {namespace:?}, which it is not granted"),
+                    help: format!("grant it: kv = {{ {namespace} = \"read-write\" }}"),
+                });
+            }
+        }
         functions.push(FunctionPlan {
             timeout: function.timeout,
             memory_mb: function.memory_bytes_max as f64 / 1_048_576.0,

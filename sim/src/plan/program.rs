@@ -1,7 +1,7 @@
 //! A function's steps, with names resolved, in blocks that a run walks through.
 
-use flyball_app::workload::{Act, Lasting, Retry, Step};
-use flyball_core::Span;
+use flyball_app::workload::{Act, AddOf, Lasting, Retry, Step};
+use flyball_core::{Name, Span};
 
 use super::{DependencyNo, Names, Problem};
 use crate::{
@@ -25,6 +25,8 @@ pub(crate) struct Program {
     duration: Option<Lasting>,
     /// There is nothing but computing, once for the run: its end can be told at its beginning.
     pub plain: bool,
+    /// Something leaves with its outcome: events, or key-value data.
+    pub leaves: bool,
 }
 
 /// One step.
@@ -44,6 +46,8 @@ pub(crate) enum OpAct {
     Parallel(Vec<BlockNo>),
     /// A block for each item, one after the other.
     Each(BlockNo),
+    /// One more in a value of a namespace.
+    Add(Name, AddOf),
 }
 
 /// Whom a call goes to.
@@ -90,7 +94,8 @@ impl Program {
         names: &Names,
         problems: &mut Vec<Problem>,
     ) -> Program {
-        let mut program = Program { blocks: vec![Vec::new()], duration: duration.cloned(), plain: false };
+        let mut program =
+            Program { blocks: vec![Vec::new()], duration: duration.cloned(), plain: false, leaves: false };
         let mut all = Vec::new();
         let compute =
             |lasting: &Lasting, per_item| Step { act: Act::Compute(lasting.clone()), per_item, chance: 1.0 };
@@ -103,6 +108,13 @@ impl Program {
         if let Some(first) = program.blocks.first_mut() {
             *first = ops;
         }
+        let leaves = |op: &Op| match &op.act {
+            OpAct::Emit(emit) => matches!(emit.to, EmitTo::Target(_)),
+            OpAct::Add(..) => true,
+            _ => false,
+        };
+        let any = program.ops().any(leaves);
+        program.leaves = any;
         program
     }
 
@@ -124,6 +136,14 @@ impl Program {
         let words = super::gather::words(&duration);
         self.duration = Some(duration);
         Some(words)
+    }
+
+    /// Namespaces that steps add to.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = String> {
+        self.ops().filter_map(|op| match &op.act {
+            OpAct::Add(namespace, _) => Some(namespace.to_string()),
+            _ => None,
+        })
     }
 
     /// Every step, in whichever block.
@@ -185,6 +205,7 @@ impl Maker<'_> {
                 event_bytes: emit.event_bytes,
                 delay: emit.delay,
             }),
+            Act::Add(add) => OpAct::Add(add.to.clone(), add.of),
             Act::Parallel(steps) => {
                 let mut blocks = Vec::new();
                 for step in steps {

@@ -392,6 +392,9 @@ fn of_faults(faults: &FaultsResult, style: Style) -> String {
             failure.schedule_before
         );
         out.push_str(&style.labelled(0, "", Paint::Heading, &head));
+        if !failure.detail.is_empty() {
+            out.push_str(&style.labelled(2, "found:", Paint::Error, &failure.detail));
+        }
         for fault in &failure.schedule {
             let lasting =
                 if fault.for_s > 0.0 { format!(" for {}", seconds(fault.for_s)) } else { String::new() };

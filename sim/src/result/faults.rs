@@ -55,6 +55,10 @@ pub struct FaultFailure {
     pub schedule: Vec<FaultStep>,
     /// How many faults the schedule had before it was shortened.
     pub schedule_before: u64,
+    /// How long the traffic of that run lasts, seconds.
+    pub duration_s: f64,
+    /// Its factor of the stated traffic.
+    pub load_factor: f64,
     /// The event that broke it; empty where it is not one event.
     pub event: String,
     /// Its way, at most [`ENTRIES_MAX`](super::ENTRIES_MAX) steps: the last ones.

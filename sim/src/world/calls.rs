@@ -29,10 +29,15 @@ impl World<'_> {
         wait: Wait,
         to: DependencyNo,
         (environment, key): (Option<EnvironmentNo>, Option<u64>),
+        step: u64,
     ) {
         let now = self.now;
         let Some(dependency) = self.dependencies.get_mut(to.0 as usize) else { return };
         let call = self.calls.insert(Asker { run, wait, since: now });
+        if let (Some(faults), Some(asker)) = (&mut self.faults, self.runs.get(run)) {
+            let message = asker.message(wait.strand);
+            faults.books.asked(now, call.data().as_ffi(), to, &message, step);
+        }
         let asking = Asking { call: number(call), environment, key };
         let asked = dependency.call(now, asking, &mut self.answers);
         if let Some(run) = self.runs.get_mut(run) {
@@ -72,6 +77,11 @@ impl World<'_> {
         self.tally.dependency(now, which, stands);
         if let Some(at) = self.answers.wake.take() {
             self.agenda.put(at, Happening::Dependency(which.0));
+        }
+        if let Some(faults) = &mut self.faults {
+            for call in self.answers.worked.drain(..) {
+                faults.books.call_worked(now, call.0);
+            }
         }
         let told = std::mem::take(&mut self.answers.told);
         for (call, answer) in &told {

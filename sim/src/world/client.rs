@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use flyball_app::workload;
-use flyball_core::{Input, Send, Span, Time};
+use flyball_core::{EventId, Fingerprint, Input, Keyed, Send, Span, TenantId, Time};
 
 use super::{
     BEGINNING, CallerKey, Happening, RequestKey, Setting, World,
@@ -193,7 +193,7 @@ impl World<'_> {
         let Some(sender) = self.senders.of.get(number as usize) else { return };
         let tenant = sender.next_tenant;
         self.next_arrival(number);
-        self.send(number, tenant, false);
+        self.send(number, self.tenant_from(number, tenant), false);
     }
 
     /// A user has thought, and sends.
@@ -206,17 +206,27 @@ impl World<'_> {
         }
         sender.events_left -= 1;
         let tenant = sender.arrivals.tenant();
-        self.send(number, tenant, true);
+        self.send(number, self.tenant_from(number, tenant), true);
     }
 
-    fn send(&mut self, number: u32, tenant: u32, user: bool) {
+    fn tenant_from(&self, number: u32, tenant: u32) -> TenantNo {
+        let first = self.plan.sources.get(number as usize).map_or(0, |source| source.first_tenant.0);
+        TenantNo(first + tenant)
+    }
+
+    /// A request of a tenant that a source does not state.
+    pub(super) fn send_of(&mut self, number: u32, tenant: u32) {
+        self.send(number, TenantNo(tenant), false);
+    }
+
+    fn send(&mut self, number: u32, tenant: TenantNo, user: bool) {
         let plan = self.plan;
         let Some(source) = plan.sources.get(number as usize) else { return };
         let id = self.message_id();
         let message = Message {
             id,
             root: id,
-            tenant: TenantNo(source.first_tenant.0 + tenant),
+            tenant,
             born: self.now,
             bytes: u32::try_from(source.source.event_bytes).unwrap_or(u32::MAX),
             items: source.source.items,
@@ -224,9 +234,15 @@ impl World<'_> {
             receives: 0,
         };
         self.tally.arrival(self.now, number, message.tenant);
+        if self.faults.is_some() {
+            self.book_request(&message, number, true);
+        }
         match &source.entrance {
             Entrance::Node(node) => {
-                self.send_on(None, *node, message);
+                match self.faults.is_some() {
+                    true => self.dispatch(None, *node, message, Span::ZERO),
+                    false => self.send_on(None, *node, message),
+                }
                 self.tally.accepted(self.now, number);
                 if user {
                     self.think(number);
@@ -283,38 +299,96 @@ impl World<'_> {
             message.id = self.message_id();
         }
         self.tally.attempt(now, number, tries);
-        let Some(source) = self.plan.sources.get(number as usize) else { return };
-        match &source.entrance {
+        let who = Who::Request(key, tries);
+        if self.faults.is_none() {
+            self.submit(who, message, number, function);
+            return;
+        }
+        if tries > 1 {
+            self.book_request(&message, number, false);
+        }
+        if self.put_off(key, tries, message) {
+            return;
+        }
+        self.submit(who, message, number, function);
+        if self.faults.as_mut().is_some_and(|faults| faults.twice()) {
+            let message = Message { id: self.message_id(), ..message };
+            self.book_request(&message, number, false);
+            self.submit(Who::Nobody, message, number, function);
+        }
+    }
+
+    /// Where a request comes in, if somebody still waits for it.
+    pub(super) fn source_of(&self, key: RequestKey) -> Option<(u32, FunctionNo)> {
+        self.requests.get(key).map(|request| (request.source, request.function))
+    }
+
+    /// A request reaches the platform.
+    pub(super) fn submit(&mut self, who: Who, message: Message, number: u32, function: FunctionNo) {
+        let plan = self.plan;
+        let Some(source) = plan.sources.get(number as usize) else { return };
+        let keyed = source.source.client.keyed && plan.platform == Platform::Flyball;
+        let caller = match &source.entrance {
             Entrance::Send { target, attributes } => {
-                let who = Who::Request(key, tries);
-                let caller = Caller { who, function: None, message, batch: Vec::new(), verdict: None };
-                let caller = self.callers.insert(caller);
-                if let Some(request) = self.requests.get_mut(key) {
-                    request.caller = Some(caller);
-                }
-                let target = target.clone();
-                let (attributes, body) = match self.arrived(number, message) {
+                let (mut attributes, body) = match self.arrived(number, message) {
                     Some(Arrived { attributes, body }) => (attributes, body),
                     None => (attributes.clone(), self.store.body(message.bytes)),
                 };
+                let mut copies = 0;
+                if self.faults.is_some() {
+                    // The books know a request by this.
+                    attributes.subject = Some(message.root.to_string());
+                    let routes = plan.application.route_event(target, &attributes);
+                    copies = routes.map_or(0, |routes| routes.len() as u32);
+                }
+                let caller =
+                    Caller { who, function: None, message, batch: Vec::new(), copies, verdict: None };
+                if self.is_down() {
+                    self.tell(caller, Verdict::Refused("FE1010"));
+                    return;
+                }
+                let caller = self.callers.insert(caller);
+                let tenant = self.engine_tenant(message.tenant);
                 let send = Send {
                     caller: caller_id(caller),
-                    tenant: self.engine_tenant(message.tenant),
-                    target,
+                    tenant,
+                    target: target.clone(),
                     attributes,
                     body,
                     delay: Span::ZERO,
-                    key: None,
+                    key: keyed.then(|| self.keyed(tenant, target, message.root)),
                     want_result: false,
                 };
-                self.step(Input::Send(send));
-            }
-            _ => {
-                let caller = self.call(function, Who::Request(key, tries), message, Vec::new());
-                if let Some(request) = self.requests.get_mut(key) {
-                    request.caller = caller;
+                if let Who::Request(key, tries) = who
+                    && let Some(request) = self.requests.get_mut(key)
+                    && request.tries == tries
+                    && request.under_way
+                {
+                    request.caller = Some(caller);
                 }
+                self.step(Input::Send(send));
+                return;
             }
+            _ => self.call(function, who, message, Vec::new()),
+        };
+        if let Who::Request(key, tries) = who
+            && let Some(request) = self.requests.get_mut(key)
+            && request.tries == tries
+            && request.under_way
+        {
+            request.caller = caller;
+        }
+    }
+
+    /// An idempotency key, looked up as a driver does it.
+    fn keyed(&self, tenant: TenantId, target: &str, request: u64) -> Keyed {
+        let id = EventId::keyed(tenant, target, &request.to_string());
+        let now = self.faults.as_ref().map_or(self.now, |faults| faults.time(self.now));
+        Keyed {
+            id,
+            fingerprint: Fingerprint::of(&[&request.to_le_bytes()]),
+            as_of: self.engine.settled_mark(),
+            found: self.store.settled(self.engine.buckets(now), id),
         }
     }
 

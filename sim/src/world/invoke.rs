@@ -23,6 +23,8 @@ pub(crate) struct Caller {
     pub message: Message,
     /// More than one message: `message` is the first.
     pub batch: Vec<Message>,
+    /// Copies that a sent event is accepted as.
+    pub copies: u32,
     /// How the run ended, where more is to be told than the engine's answer can.
     pub verdict: Option<Verdict>,
 }
@@ -36,6 +38,8 @@ pub(crate) enum Who {
     Step(RunKey, Wait),
     /// A part, with its token.
     Part(NodeNo, u64),
+    /// Nobody who listens.
+    Nobody,
 }
 
 /// Which run an invocation is. Invocations are numbered in their order.
@@ -95,10 +99,23 @@ impl World<'_> {
     pub(super) fn step(&mut self, input: Input) {
         let before = self.effects.len();
         self.tally.steps += 1;
-        self.engine.step(self.now, input, &mut self.effects);
+        let now = match &mut self.faults {
+            None => self.now,
+            Some(faults) if faults.down => return,
+            Some(faults) => faults.clock(self.now),
+        };
+        self.engine.step(now, input, &mut self.effects);
+        if self.faults.is_some() {
+            self.check_step();
+        }
         if before > 0 || self.draining {
             return;
         }
+        self.do_effects();
+    }
+
+    /// Does what the engine wants done.
+    pub(super) fn do_effects(&mut self) {
         self.draining = true;
         while !self.effects.is_empty() {
             let mut effects = std::mem::replace(&mut self.effects, std::mem::take(&mut self.spare));
@@ -121,6 +138,7 @@ impl World<'_> {
     }
 
     fn note(&mut self, note: Note) {
+        self.book_note(&note);
         if let Note::Started { function, tenant, dwell, waited_for, attempt, .. } = note {
             let Some(function) = self.function_named(&function) else { return };
             let of = (function, self.tenant_of(tenant));
@@ -151,7 +169,11 @@ impl World<'_> {
         batch: Vec<Message>,
     ) -> Option<CallerKey> {
         let plan = self.plan.functions.get(function.0 as usize)?;
-        let caller = Caller { who, function: Some(function), message, batch, verdict: None };
+        let caller = Caller { who, function: Some(function), message, batch, copies: 0, verdict: None };
+        if self.is_down() {
+            self.tell(caller, Verdict::Refused("FE1010"));
+            return None;
+        }
         if let Some(limit) = self.environments.refuses(function, self.now) {
             self.tally.throttled(self.now, function, message.tenant, &limit);
             self.tell(caller, Verdict::Throttled(limit));
@@ -205,7 +227,16 @@ impl World<'_> {
                 (function, self.tenant_of(start.tenant), Messages::Many(messages), None)
             }
         };
+        if self.faults.is_some() {
+            let first = messages.as_slice().first().copied();
+            self.book_start(&start, function, first.as_ref().filter(|_| caller.is_some()));
+        }
         self.begin_run(&start, function, tenant, messages, caller);
+    }
+
+    /// The engine is gone for now.
+    pub(super) fn is_down(&self) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.down)
     }
 
     fn function_named(&self, name: &flyball_core::Name) -> Option<FunctionNo> {
@@ -215,6 +246,9 @@ impl World<'_> {
     }
 
     fn answered(&mut self, id: CallerId, answer: Answer) {
+        if self.faults.is_some() {
+            self.book_answer(id, &answer);
+        }
         let Some(mut caller) = self.callers.remove(caller_key(id)) else { return };
         let verdict = match answer {
             Answer::Accepted { .. } | Answer::Done { .. } => caller.verdict.take().unwrap_or(Verdict::Done),
@@ -230,14 +264,15 @@ impl World<'_> {
                 self.tally.refused(&refusal);
                 Verdict::Refused(refusal.code())
             }
-            // Nothing in here looks up keys.
-            Answer::LookAgain => return,
+            // Between the look-up and the step nothing happens.
+            Answer::LookAgain => Verdict::Refused("FE1010"),
         };
         self.tell(caller, verdict);
     }
 
-    fn tell(&mut self, caller: Caller, verdict: Verdict) {
+    pub(super) fn tell(&mut self, caller: Caller, verdict: Verdict) {
         match caller.who {
+            Who::Nobody => {}
             Who::Request(request, attempt) => self.request_answered(request, attempt, verdict),
             // Not at once: a step that tries again without a pause would never come back from here.
             Who::Step(run, wait) => {
@@ -261,6 +296,9 @@ impl World<'_> {
     /// A run is over: the engine is told.
     pub(super) fn finished(&mut self, invocation: InvocationId, outcome: Outcome) {
         self.running.remove(invocation);
+        if self.faults.as_mut().is_some_and(|faults| faults.twice()) {
+            self.step(Input::Finished(invocation, outcome.clone()));
+        }
         self.step(Input::Finished(invocation, outcome));
     }
 

@@ -175,7 +175,8 @@ impl World<'_> {
             self.agenda.put(now.after(patience), Happening::Run(key, wait));
         }
         wait.answer();
-        self.ask(key, wait, to, (None, None));
+        let step = self.runs.get(key).map_or(0, |run| run.step(0));
+        self.ask(key, wait, to, (None, None), step);
     }
 
     /// The answer to a request has come.
@@ -231,7 +232,9 @@ impl World<'_> {
         if let Some(caller) = run.caller.and_then(|caller| self.callers.get_mut(caller)) {
             caller.verdict = Some(verdict);
         }
-        self.finished(run.invocation, outcome);
+        if run.generation == self.generation {
+            self.finished(run.invocation, outcome);
+        }
     }
 
     /// Whoever runs functions hears how it ended.

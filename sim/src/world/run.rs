@@ -1,7 +1,9 @@
 //! Functions as steps: what a run does, and when.
 
+use flyball_app::workload::AddOf;
 use flyball_core::{
-    Body, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, Start, Time, Usage,
+    Body, EventResult, Failure, FailureKind, InvocationId, KvKey, Name, Outcome, Span, Start, TenantId, Time,
+    Usage,
 };
 
 use super::{
@@ -9,6 +11,7 @@ use super::{
     environment::Environment,
     invoke::{Messages, Who},
     real::Real,
+    store::Did,
 };
 use crate::{
     dependency::EnvironmentNo,
@@ -63,6 +66,18 @@ pub(crate) struct Run {
     emits: Vec<(usize, Emission)>,
     /// It is run, not modelled.
     pub real: Option<Box<Real>>,
+    adds: Vec<(usize, Added)>,
+    /// The engine that it was started by.
+    pub generation: u32,
+}
+
+/// One more in a value, as it was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Added {
+    pub namespace: Name,
+    pub key: String,
+    pub value: u64,
+    pub version: u64,
 }
 
 /// An event that leaves with the outcome, on Flyball.
@@ -134,14 +149,14 @@ impl World<'_> {
             Platform::Aws => began.after(plan.timeout),
             Platform::Flyball => Time(u64::MAX),
         };
-        let emits = self.plan.platform == Platform::Flyball && !plan.program.plain;
+        let leaves = plan.program.leaves && self.plan.platform == Platform::Flyball;
         let run = Run {
             invocation: start.invocation,
             function,
             tenant,
             messages,
             caller,
-            start: emits.then(|| Box::new(start.clone())),
+            start: leaves.then(|| Box::new(start.clone())),
             environment: placed.environment,
             init: placed.init,
             began,
@@ -153,11 +168,19 @@ impl World<'_> {
             strands: Vec::new(),
             emits: Vec::new(),
             real: self.is_real(function).then(|| Real::new(start)),
+            adds: Vec::new(),
+            generation: self.generation,
         };
         let cold = placed.init.filter(|_| plan.reuse);
         self.tally.run_began(self.now, function, run.messages.as_slice().len(), cold);
         let key = self.runs.insert(run);
         self.running.insert(start.invocation, key);
+        if self.faults.is_some()
+            && let Some(run) = self.runs.get(key)
+        {
+            let messages = run.messages.as_slice().to_vec();
+            self.poisonous(key, &messages);
+        }
         if self.is_real(function) {
             self.run_real(key, began);
         } else if plan.program.plain {
@@ -306,6 +329,10 @@ impl World<'_> {
                 Next::Go
             }
             OpAct::Parallel(blocks) => self.spread(key, strand, blocks),
+            OpAct::Add(namespace, of) => {
+                self.add(key, strand, namespace, *of);
+                Next::Go
+            }
             OpAct::Emit(emit) => {
                 self.emit(key, strand, emit);
                 Next::Go
@@ -373,20 +400,25 @@ impl World<'_> {
             run.wait(strand, Waiting::Answer);
         }
         let wait = run.current(strand);
+        let step = run.step(strand);
         if let Some(calling) = run.strands.get_mut(strand as usize).and_then(|s| s.call.as_mut()) {
             calling.asked = now;
         }
         match op.to {
             Callee::Function(called) => {
+                let parent = message;
                 let message =
                     Message { id: self.message_id(), hops: message.hops + 1, receives: 0, ..message };
+                if let Some(faults) = &mut self.faults {
+                    faults.books.came_of(&parent, message.id, step);
+                }
                 self.call(called, Who::Step(key, wait), message, Vec::new());
             }
             Callee::Dependency(dependency) => {
                 let keyed = op.keyed.then_some(message.id);
                 let holds = self.plan.connections_of(function, dependency) > 0;
                 let environment = holds.then_some(EnvironmentNo(environment));
-                self.ask(key, wait, dependency, (environment, keyed));
+                self.ask(key, wait, dependency, (environment, keyed), step);
             }
         }
     }
@@ -442,9 +474,35 @@ impl World<'_> {
         }
     }
 
+    /// One more in a value: with the outcome; where the platform has no such thing, at once.
+    fn add(&mut self, key: RunKey, strand: u16, namespace: &Name, of: AddOf) {
+        let (now, platform) = (self.now, self.plan.platform);
+        let Some(run) = self.runs.get_mut(key) else { return };
+        let message = run.message(strand);
+        let request = self.faults.as_ref().map_or(message.root, |faults| faults.books.request_of(&message));
+        let text = match of {
+            AddOf::Tenant => "all".to_string(),
+            AddOf::Request => request.to_string(),
+        };
+        let tenant = TenantId(message.tenant.0 + 1);
+        let id = KvKey { namespace: namespace.clone(), key: text };
+        let (value, version) = self.store.value(tenant, &id);
+        if platform == Platform::Aws {
+            let value = value + 1;
+            self.store.set_value(tenant, id.clone(), value);
+            if let Some(faults) = &mut self.faults {
+                faults.books.value_now(now, tenant, &id, value);
+            }
+            return;
+        }
+        let place = run.place(strand).unwrap_or(0);
+        run.adds.push((place, Added { namespace: id.namespace, key: id.key, value, version }));
+    }
+
     fn emit(&mut self, key: RunKey, strand: u16, op: &EmitOp) {
         let Some(run) = self.runs.get_mut(key) else { return };
         let message = run.message(strand);
+        let step = run.step(strand);
         let bytes = op.event_bytes.unwrap_or(u64::from(message.bytes));
         match &op.to {
             EmitTo::Target(target) => {
@@ -453,7 +511,8 @@ impl World<'_> {
                 run.emits.push((place, emission));
             }
             EmitTo::Node(to) => {
-                for _ in 0..op.count {
+                let parent = message;
+                for nth in 0..op.count {
                     let message = Message {
                         id: self.message_id(),
                         bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
@@ -462,8 +521,11 @@ impl World<'_> {
                         receives: 0,
                         ..message
                     };
-                    let flight = self.flights.insert(super::Flight { to: *to, message, from: None });
-                    self.after(op.delay, Happening::Deliver(flight));
+                    if let Some(faults) = &mut self.faults {
+                        let place = step ^ crate::message::spread(u64::from(nth) << 32 | u64::from(to.0));
+                        faults.books.came_of(&parent, message.id, place);
+                    }
+                    self.dispatch(None, *to, message, op.delay);
                 }
             }
         }
@@ -481,7 +543,7 @@ impl World<'_> {
         let killed = failure.as_ref().is_some_and(|f| {
             matches!(f.kind, FailureKind::Timeout | FailureKind::OutOfMemory | FailureKind::Trap)
         });
-        if killed {
+        if killed || failure.as_ref().is_some_and(|f| f.kind == FailureKind::Crashed) {
             self.discard(run.function, run.environment);
         } else {
             self.release(run.function, run.environment);
@@ -492,9 +554,16 @@ impl World<'_> {
             (None, false) => Verdict::Partly(run.failed.clone()),
         };
         let lasted = self.now.since(run.began);
+        if self.faults.is_some() {
+            self.book_end(run.function, run.messages.as_slice(), (&verdict, &run.failed));
+        }
         self.tally.run_ended(self.now, run.function, run.tenant, lasted, run.init, &verdict);
         if let Some(caller) = run.caller.and_then(|caller| self.callers.get_mut(caller)) {
             caller.verdict = Some(verdict);
+        }
+        if run.generation != self.generation {
+            // The engine that wanted it is gone.
+            return;
         }
         let (invocation, outcome) = (run.invocation, self.outcome(run, failure));
         self.finished(invocation, outcome);
@@ -515,19 +584,27 @@ impl World<'_> {
     /// Failures that the workload states as a rate, and memory that has leaked.
     fn by_chance(&mut self, run: &mut Run) -> Option<Failure> {
         let plan = self.plan.functions.get(run.function.0 as usize)?;
-        let leaked = plan.leak_mb * f64::from(run.environment.runs);
+        let (mut leak_mb, mut error_rate) = (plan.leak_mb, plan.error_rate);
+        let mut partial = plan.partial_failures;
+        if let Some(faults) = &self.faults {
+            leak_mb += faults.leaks(run.function);
+            let partly = faults.fails_partly(run.function);
+            error_rate = error_rate.max(partly);
+            partial |= partly > 0.0 && plan.partial_failures;
+        }
+        let leaked = leak_mb * f64::from(run.environment.runs);
         if leaked > 0.0 && plan.used_mb + leaked > plan.memory_mb {
             return Some(Failure::new(FailureKind::OutOfMemory, ""));
         }
-        if plan.error_rate <= 0.0 {
+        if error_rate <= 0.0 {
             return None;
         }
         let items = run.messages.as_slice().len();
-        if !plan.partial_failures || items == 1 {
-            return self.random.chance(plan.error_rate).then(|| Failure::new(FailureKind::Retry, ""));
+        if !partial || items == 1 {
+            return self.random.chance(error_rate).then(|| Failure::new(FailureKind::Retry, ""));
         }
         for place in 0..items {
-            if self.random.chance(plan.error_rate) && !run.failed.contains(&place) {
+            if self.random.chance(error_rate) && !run.failed.contains(&place) {
                 run.failed.push(place);
             }
         }
@@ -542,8 +619,13 @@ impl World<'_> {
             waiting: run.waited,
             memory_bytes_peak: plan.map_or(0, |plan| (plan.used_mb * 1_048_576.0) as u64),
         };
-        if let (Some(start), false) = (&run.start, run.emits.is_empty()) {
-            return self.store.outcome(self.plan, start, &run.emits, &run.failed, failure, usage);
+        if let (Some(start), false) = (&run.start, run.emits.is_empty() && run.adds.is_empty()) {
+            let did = Did { emits: &run.emits, adds: &run.adds, failed: &run.failed, failure, usage };
+            let (outcome, wrote) = self.store.outcome(self.plan, start, did);
+            for (id, keys) in wrote {
+                self.event_written(id, keys);
+            }
+            return outcome;
         }
         let one = |place: usize| {
             let verdict = match &failure {
@@ -621,6 +703,28 @@ impl Run {
         Some((state.children == 0).then_some(parent))
     }
 
+    /// The item that a strand is at, counted within its own message.
+    fn within(&self, state: &Strand) -> Option<u32> {
+        let mut left = state.item()?;
+        for message in self.messages.as_slice() {
+            match left.checked_sub(message.items) {
+                Some(rest) => left = rest,
+                None => return Some(left),
+            }
+        }
+        None
+    }
+
+    /// A number of the step that a strand is at, unlike that of any other step of the program.
+    pub(super) fn step(&self, strand: u16) -> u64 {
+        let Some(state) = self.strands.get(strand as usize) else { return 0 };
+        let frame = state.frames.last().map_or((0, 0), |frame| (frame.block.0, frame.at));
+        let item = self.within(state).map_or(0, |item| u64::from(item) + 1);
+        let done = state.call.map_or(0, |call| u64::from(call.done));
+        let at = u64::from(frame.0) << 32 | u64::from(frame.1);
+        crate::message::spread(at ^ crate::message::spread(item << 32 | done))
+    }
+
     /// The message that a strand is at: its place in the batch.
     fn place(&self, strand: u16) -> Option<usize> {
         let mut left = self.strands.get(strand as usize)?.item()?;
@@ -634,7 +738,7 @@ impl Run {
     }
 
     /// The message that a strand is at, or the first.
-    fn message(&self, strand: u16) -> Message {
+    pub(super) fn message(&self, strand: u16) -> Message {
         let place = self.place(strand).unwrap_or(0);
         let messages = self.messages.as_slice();
         messages.get(place).or(messages.first()).copied().unwrap_or(Message::NONE)

@@ -3,19 +3,22 @@
 //! Commits that come while a group is on its way to the disk go together in the next. What was not durable at a
 //! crash is lost.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
+};
 
 use flyball_core::{
     BatchNo, Body, Commit, CommitResult, Envelope, EventId, Failure, FailureKind, Input, KvKey, Lineage,
-    Name, Outcome, Seq, Span, Start, StartedEvent, TenantId, Usage, Work,
-    invocation::{GuestCall, Invocation},
-    record::{Waiting, Write},
+    Name, Outcome, Seq, Span, Start, StartedEvent, TenantId, Time, Usage, Work,
+    invocation::{GuestCall, HostReply, Invocation, Reply, Step},
+    record::{Bucket, Dead, Settled, Waiting, Write},
 };
 
 use super::{
-    Happening, World,
+    Happening, Planted, World,
     data::{Blobs, Values},
-    run::Emission,
+    run::{Added, Emission},
 };
 use crate::{
     lasting::Sampler,
@@ -37,6 +40,10 @@ pub(crate) struct Store {
     records: BTreeMap<Seq, Record>,
     pub(super) values: Values,
     pub(super) blobs: Blobs,
+    /// Dead letters, with how many failed runs are noted of them.
+    dead: BTreeMap<Seq, Dead>,
+    settled: BTreeMap<(Bucket, EventId), Settled>,
+    counters: BTreeMap<(Bucket, TenantId), u64>,
     /// Batches that were made durable: a value's version is the batch that wrote it.
     batches: u64,
     /// Bodies by their length: what is in them is of no account.
@@ -52,6 +59,61 @@ struct Record {
     waiting: Waiting,
     envelope: Box<Envelope>,
     body: Body,
+    /// Failed runs that are noted.
+    history: u16,
+}
+
+/// What a run did.
+pub(super) struct Did<'a> {
+    pub emits: &'a [(usize, Emission)],
+    pub adds: &'a [(usize, Added)],
+    /// Places that failed.
+    pub failed: &'a [usize],
+    /// Of the whole.
+    pub failure: Option<Failure>,
+    pub usage: Usage,
+}
+
+/// A call's envelope, as a gateway makes it.
+fn called(start: &Start, id: EventId, accepted: Time) -> Envelope {
+    Envelope {
+        id,
+        tenant: start.tenant,
+        target: Name::inbox_of(&start.function),
+        attributes: crate::plan::request_attributes(),
+        time: accepted,
+        lineage: Lineage::edge(id),
+    }
+}
+
+/// One more in a value: reads what the run read, and writes one more. `None`: it may not.
+fn add(invocation: &mut Invocation, added: &Added) -> Option<KvKey> {
+    let Added { namespace, key, value, version } = added;
+    let get = GuestCall::KvGet { namespace: namespace.to_string(), key: key.clone() };
+    let reply = match invocation.call(get) {
+        Step::Host(_) => {
+            let there = (*version > 0).then(|| encoded(*value));
+            invocation.resume(HostReply::Value(there, *version))
+        }
+        Step::Reply(reply) => reply,
+    };
+    let Reply::Value(found) = reply else { return None };
+    let value = Some(encoded(found.as_ref().map_or(0, decoded) + 1));
+    let set = GuestCall::KvSet { namespace: namespace.to_string(), key: key.clone(), value };
+    let key = KvKey { namespace: namespace.clone(), key: key.clone() };
+    matches!(invocation.call(set), Step::Reply(Reply::Done)).then_some(key)
+}
+
+/// A number as a value.
+fn encoded(value: u64) -> Body {
+    Body::from(value.to_be_bytes().to_vec())
+}
+
+/// A value as a number: eight bytes of a step's, or the text that a real function wrote. Anything else is 0.
+fn decoded(body: &Body) -> u64 {
+    let text = || std::str::from_utf8(body).ok()?.trim().parse().ok();
+    let bytes = <[u8; 8]>::try_from(&body[..]).ok().map(u64::from_be_bytes);
+    text().or(bytes).unwrap_or(0)
 }
 
 impl Store {
@@ -65,6 +127,9 @@ impl Store {
             records: BTreeMap::new(),
             values: Values::new(),
             blobs: Blobs::default(),
+            dead: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            counters: BTreeMap::new(),
             batches: 0,
             bodies: BTreeMap::new(),
             nothing: super::run::nothing(),
@@ -99,74 +164,141 @@ impl Store {
         }
     }
 
-    /// The outcome of a run that emits: what it may emit is decided where guests' calls are.
+    /// The outcome of a run that emits or writes: what it may is decided where guests' calls are. And the keys that
+    /// each event wrote.
     pub(super) fn outcome(
         &mut self,
         plan: &Plan,
         start: &Start,
-        emits: &[(usize, Emission)],
-        failed: &[usize],
-        failure: Option<Failure>,
-        usage: Usage,
-    ) -> Outcome {
-        let nothing = Outcome { results: Vec::new(), reads: Vec::new(), writes: Vec::new(), usage };
+        did: Did<'_>,
+    ) -> (Outcome, Vec<(EventId, Vec<KvKey>)>) {
+        let nothing =
+            Outcome { results: Vec::new(), reads: Vec::new(), writes: Vec::new(), usage: did.usage };
         let invocation = Invocation::new(plan.application.clone(), &start.function, start.tenant);
-        let Some(mut invocation) = invocation else { return nothing };
-        let envelopes = self.envelopes(start);
-        let events = envelopes.len();
+        let Some(mut invocation) = invocation else { return (nothing, Vec::new()) };
+        let envelopes: Vec<Option<Envelope>> = match &start.work {
+            Work::Call { id, accepted, .. } => vec![Some(called(start, *id, *accepted))],
+            Work::Events(events) => events
+                .iter()
+                .map(|event| self.records.get(&event.seq).map(|record| Envelope::clone(&record.envelope)))
+                .collect(),
+        };
+        let mut wrote = Vec::new();
+        let count = envelopes.len();
         for (place, envelope) in envelopes.into_iter().enumerate() {
-            let kind = envelope.attributes.kind.clone();
+            let Some(envelope) = envelope else { continue };
+            let (id, kind) = (envelope.id, envelope.attributes.kind.clone());
             invocation.begin(envelope);
-            let verdict = match &failure {
+            let verdict = match &did.failure {
                 Some(failure) => Err(failure.clone()),
-                None if failed.contains(&place) => Err(Failure::new(FailureKind::Retry, "")),
+                None if did.failed.contains(&place) => Err(Failure::new(FailureKind::Retry, "")),
                 None => Ok(self.nothing.clone()),
             };
             if verdict.is_ok() {
-                for (_, emission) in emits.iter().filter(|(of, _)| *of == place) {
-                    for _ in 0..emission.count {
-                        let bytes = u32::try_from(emission.bytes).unwrap_or(u32::MAX);
-                        let body = self.bodies.entry(bytes);
-                        let body = body.or_insert_with(|| Body::from(vec![0; bytes as usize])).clone();
-                        let call = GuestCall::Emit {
-                            target: emission.target.clone(),
-                            kind: kind.clone(),
-                            subject: None,
-                            content_type: "application/octet-stream".into(),
-                            delay: emission.delay,
-                            body,
-                        };
-                        invocation.call(call);
-                    }
+                for (_, emission) in did.emits.iter().filter(|(of, _)| *of == place) {
+                    self.emit(&mut invocation, emission, &kind);
+                }
+                let adds = did.adds.iter().filter(|(of, _)| *of == place);
+                let keys: Vec<KvKey> = adds.filter_map(|(_, added)| add(&mut invocation, added)).collect();
+                if !keys.is_empty() {
+                    wrote.push((id, keys));
                 }
             }
             invocation.end(verdict);
         }
-        invocation.finish(events, usage)
+        (invocation.finish(count, did.usage), wrote)
     }
 
-    /// What a run works on, one for each of its events.
-    fn envelopes(&self, start: &Start) -> Vec<Envelope> {
-        match &start.work {
-            Work::Events(events) => {
-                let envelope =
-                    |event: &StartedEvent| Some(Envelope::clone(&self.records.get(&event.seq)?.envelope));
-                events.iter().filter_map(envelope).collect()
-            }
-            Work::Call { id, accepted, .. } => vec![Envelope {
-                id: *id,
-                tenant: start.tenant,
-                target: Name::inbox_of(&start.function),
-                attributes: crate::plan::request_attributes(),
-                time: *accepted,
-                lineage: Lineage::edge(*id),
-            }],
+    fn emit(&mut self, invocation: &mut Invocation, emission: &Emission, kind: &str) {
+        for _ in 0..emission.count {
+            let body = self.body(u32::try_from(emission.bytes).unwrap_or(u32::MAX));
+            invocation.call(GuestCall::Emit {
+                target: emission.target.clone(),
+                kind: kind.into(),
+                subject: None,
+                content_type: "application/octet-stream".into(),
+                delay: emission.delay,
+                body,
+            });
+        }
+    }
+
+    /// What was asked for and is not durable is lost. What was on its way is given back: it may have got there.
+    pub(super) fn crash(&mut self) -> VecDeque<Commit> {
+        self.open.clear();
+        self.busy = false;
+        std::mem::take(&mut self.group)
+    }
+
+    /// A bucket has expired.
+    fn forget(&mut self, bucket: Bucket) {
+        self.settled.retain(|(of, _), _| *of != bucket);
+        self.counters.retain(|(of, _), _| *of != bucket);
+    }
+
+    /// The settled record of an id, the newest first.
+    pub(super) fn settled(&self, buckets: RangeInclusive<u64>, id: EventId) -> Option<Box<Settled>> {
+        buckets.rev().find_map(|bucket| self.settled.get(&(Bucket(bucket), id)).cloned().map(Box::new))
+    }
+
+    /// What is read at opening: events that are not over, in their order.
+    pub(super) fn waiting(&self) -> Vec<(Seq, Waiting)> {
+        self.records.iter().map(|(seq, record)| (*seq, record.waiting.clone())).collect()
+    }
+
+    /// What is read at opening: how many outcomes of whom are remembered in which bucket.
+    pub(super) fn counters(&self) -> Vec<(Bucket, TenantId, u64)> {
+        self.counters.iter().map(|((bucket, tenant), count)| (*bucket, *tenant, *count)).collect()
+    }
+
+    /// What is read at opening: dead letters, and the greatest place among them.
+    pub(super) fn dead(&self) -> (u64, Seq) {
+        (self.dead.len() as u64, self.dead.keys().last().copied().unwrap_or(Seq(0)))
+    }
+
+    /// The size of an event's body, where the event is here.
+    pub(super) fn record(&self, event: StartedEvent) -> Option<u32> {
+        let record = self.records.get(&event.seq).filter(|record| record.envelope.id == event.id)?;
+        u32::try_from(record.body.len()).ok()
+    }
+
+    /// A value with its version; nothing is 0, of version 0.
+    pub(super) fn value(&self, tenant: TenantId, key: &KvKey) -> (u64, u64) {
+        let found = self.values.get(&(tenant, key.clone()));
+        found.map_or((0, 0), |(value, version)| (decoded(value), *version))
+    }
+
+    /// Sets a value at once.
+    pub(super) fn set_value(&mut self, tenant: TenantId, key: KvKey, value: u64) {
+        self.batches += 1;
+        self.values.insert((tenant, key), (encoded(value), self.batches));
+    }
+
+    /// All values.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&(TenantId, KvKey), u64)> {
+        self.values.iter().map(|(key, (value, _))| (key, decoded(value)))
+    }
+
+    /// Does what is planted.
+    pub(super) fn plant(&mut self, planted: Planted) {
+        match planted {
+            Planted::Nothing => {}
+            #[cfg(test)]
+            Planted::LosesRecord => drop(self.records.pop_last()),
+            #[cfg(test)]
+            Planted::AppliesTwice => {}
         }
     }
 
     /// What is durable of a started event.
     pub(super) fn event(&self, seq: Seq) -> Option<(&Envelope, &Body)> {
         self.records.get(&seq).map(|record| (&*record.envelope, &record.body))
+    }
+
+    /// What is on its way to the disk.
+    #[cfg(test)]
+    pub(super) fn under_way(&self) -> impl Iterator<Item = &Commit> {
+        self.group.iter()
     }
 
     fn is_stale(&self, checks: &[(TenantId, KvKey, u64)]) -> bool {
@@ -195,32 +327,37 @@ fn number(id: EventId) -> u64 {
 impl World<'_> {
     pub(super) fn commit(&mut self, commit: Commit) {
         self.store.commits += 1;
+        if self.faults.is_some() {
+            self.book_wanted(&commit);
+        }
         self.store.open.push_back(commit);
         self.begin_group();
     }
 
     fn begin_group(&mut self) {
         if let Some(latency) = self.store.take() {
-            self.after(latency, Happening::Durable);
+            let stalled = self.faults.as_ref().map_or(Span::ZERO, |f| f.stalled_until.since(self.now));
+            let generation = self.generation;
+            self.after(Span(latency.0.saturating_add(stalled.0)), Happening::Durable(generation));
         }
     }
 
-    /// A group is durable.
-    pub(super) fn durable(&mut self) {
+    /// A group is durable, or its commit has failed.
+    pub(super) fn durable(&mut self, generation: u32) {
+        if generation != self.generation {
+            // It was lost with its engine.
+            return;
+        }
+        if let Some(written) = self.faults.as_mut().and_then(|faults| faults.fails.take()) {
+            self.poison_lane(written);
+            return;
+        }
         self.store.busy = false;
         let mut group = std::mem::take(&mut self.store.group);
         let mut done: Vec<(BatchNo, CommitResult)> = Vec::with_capacity(group.len());
         for commit in group.drain(..) {
-            // Those before it in the group count: each is checked in its turn.
-            if self.store.is_stale(&commit.checks) {
-                done.push((commit.batch, CommitResult::Conflict));
-                continue;
-            }
-            done.push((commit.batch, CommitResult::Done));
-            self.store.batches += 1;
-            for write in commit.writes {
-                self.write(write);
-            }
+            let batch = commit.batch;
+            done.push((batch, self.write_all(commit)));
         }
         self.store.group = group;
         for (batch, result) in done {
@@ -229,12 +366,55 @@ impl World<'_> {
         self.begin_group();
     }
 
-    fn write(&mut self, write: Write) {
+    /// All of a commit, or nothing where what it had read is stale.
+    pub(super) fn write_all(&mut self, commit: Commit) -> CommitResult {
+        if !commit.checks.is_empty() && self.store.is_stale(&commit.checks) {
+            return CommitResult::Conflict;
+        }
+        self.store.batches += 1;
+        if self.faults.is_some() {
+            self.book_commit(&commit);
+        }
+        for write in commit.writes {
+            self.write(write);
+        }
+        CommitResult::Done
+    }
+
+    fn book_commit(&mut self, commit: &Commit) {
+        let now = self.now;
+        let Some(faults) = &mut self.faults else { return };
+        let store = &self.store;
+        // What a key remembers as a failure, or not at all, did not end well.
+        let well = |id: EventId, seq: Seq| {
+            let keyed = store.records.get(&seq).is_some_and(|record| record.waiting.remember.is_some());
+            let remembered = commit.writes.iter().any(|write| {
+                matches!(write, Write::Remember { id: of, settled, .. } if *of == id && settled.verdict.is_ok())
+            });
+            !keyed || remembered
+        };
+        let tenant = commit.writes.iter().find_map(|write| match write {
+            Write::Kv { tenant, .. } => Some(*tenant),
+            _ => None,
+        });
+        faults.books.batch_durable(commit.batch, tenant);
+        for write in &commit.writes {
+            match write {
+                Write::Remove { seq, .. } => faults.books.durable(now, write, |id| well(id, *seq)),
+                Write::Kv { tenant, key, value } => {
+                    faults.books.value(now, *tenant, key, value.as_ref().map_or(0, decoded));
+                }
+                _ => faults.books.durable(now, write, |_| true),
+            }
+        }
+    }
+
+    pub(super) fn write(&mut self, write: Write) {
         let now = self.now;
         match write {
             Write::Accept { seq, waiting, envelope, body } => {
                 self.tally.queue_in(now, &waiting.queue);
-                self.store.records.insert(seq, Record { waiting, envelope, body });
+                self.store.records.insert(seq, Record { waiting, envelope, body, history: 0 });
             }
             Write::Update { seq, waiting } => {
                 if let Some(record) = self.store.records.get_mut(&seq) {
@@ -251,7 +431,20 @@ impl World<'_> {
                 self.store.records.remove(&seq);
                 let tenant = TenantNo(dead.event.tenant.0.saturating_sub(1));
                 self.tally.queue_dead(now, &dead.event.queue, tenant, dead.failure.kind);
+                if self.faults.is_some() {
+                    self.store.dead.insert(seq, dead);
+                }
             }
+            Write::Note { seq, .. } => {
+                if let Some(record) = self.store.records.get_mut(&seq) {
+                    record.history += 1;
+                }
+            }
+            Write::Remember { bucket, id, settled, count } => {
+                self.store.counters.insert((bucket, settled.tenant), count);
+                self.store.settled.insert((bucket, id), settled);
+            }
+            Write::Forget { bucket } => self.store.forget(bucket),
             Write::Kv { tenant, key, value } => {
                 let version = self.store.batches;
                 match value {
@@ -259,12 +452,8 @@ impl World<'_> {
                     None => drop(self.store.values.remove(&(tenant, key))),
                 }
             }
-            // Nothing in here redrives or remembers.
-            Write::Note { .. }
-            | Write::Revive { .. }
-            | Write::Discard { .. }
-            | Write::Remember { .. }
-            | Write::Forget { .. } => {}
+            // Nothing in here redrives or throws away.
+            Write::Revive { .. } | Write::Discard { .. } => {}
         }
     }
 }

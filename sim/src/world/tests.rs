@@ -22,7 +22,7 @@ fn source(to: &str, per_s: f64) -> Source {
         tenants: Tenants::Many { count: 1, zipf: 0.0 },
         event_bytes: 1_024,
         items: 1,
-        client: Client { timeout: None, retry: Retry::default(), retry_budget_percent: None },
+        client: Client { timeout: None, retry: Retry::default(), retry_budget_percent: None, keyed: false },
         scaled: true,
     }
 }

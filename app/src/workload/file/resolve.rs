@@ -278,6 +278,7 @@ impl Resolve<'_> {
             timeout: own.timeout.map(|timeout| timeout.0),
             retry,
             retry_budget_percent: own.retry_budget_percent.map(|percent| percent.0),
+            keyed: own.keyed.is_some_and(|flag| flag.0),
         }
     }
 
@@ -410,7 +411,7 @@ impl Resolve<'_> {
 fn weigh(steps: &[Step], items: u32) -> (usize, u64) {
     steps.iter().fold((0, 0_u64), |(count, acts), step| {
         let (within, each) = match &step.act {
-            Act::Compute(_) => (0, 1),
+            Act::Compute(_) | Act::Add(_) => (0, 1),
             Act::Call(call) => (0, u64::from(call.times)),
             Act::Emit(emit) => (0, u64::from(emit.count)),
             Act::Parallel(steps) => weigh(steps, items),

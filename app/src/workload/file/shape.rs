@@ -105,6 +105,8 @@ table! {
         jitter = "jitter": Option<Flag>,
         /// Retries are at most this share of its first tries, percent, over ten seconds. Default: no budget.
         retry_budget_percent = "retry_budget_percent": Option<Percent>,
+        /// Each event that is sent carries an idempotency key, the same at each try. Default false.
+        keyed = "keyed": Option<Flag>,
     }
 }
 

@@ -8,18 +8,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::{
     STEPS_DEEP_MAX,
     lasting::LastingValue,
-    values::{Bytes, Chance, Flag, Lapse, Per, Repeats, Retries, Stretch, Words},
+    values::{AddKey, Bytes, Chance, Flag, Lapse, Per, Repeats, Retries, Stretch, Words},
 };
 use crate::{
     file::{
         reader::{Reader, Shape, Value},
         shape::table,
+        values::Reference,
     },
-    workload::{Act, Call, Emit, Retry, Step},
+    workload::{Act, Add, AddOf, Call, Emit, Retry, Step},
 };
 
 table! {
-    /// A step: one of `compute`, `call`, `emit`, `parallel`, and what belongs to it.
+    /// A step: one of `compute`, `call`, `emit`, `parallel`, `add`, and what belongs to it.
     StepTable {
         /// Uses the processor, or sleeps, so long.
         compute = "compute": Option<LastingValue>,
@@ -29,6 +30,10 @@ table! {
         emit = "emit": Option<Words>,
         /// Steps that run side by side; all must end.
         parallel = "parallel": Option<Vec<StepValue>>,
+        /// Adds one to a value of this namespace of key-value data.
+        add = "add": Option<Reference>,
+        /// Of `add`: "request": the value of the request which this came of; "tenant": the tenant's. Default "request".
+        key = "key": Option<AddKey>,
         /// Of `call`: how many, one after the other; 1 to 10,000. Default 1.
         times = "times": Option<Repeats>,
         /// Of `call`: the function waits so long. Default: as long as it runs.
@@ -91,7 +96,7 @@ impl Shape for StepValue {
                 if reader.found_so_far() == before {
                     let message = match found {
                         Some(_) => format!("{} has no meaning in this step", strange.join(", ")),
-                        None => "a step is one of compute, call, emit, parallel".to_string(),
+                        None => "a step is one of compute, call, emit, parallel, add".to_string(),
                     };
                     reader.bad(value, message, "write each act as a step of its own, with its own keys");
                 }
@@ -118,16 +123,19 @@ fn strange_keys(table: &StepTable) -> Vec<&'static str> {
         ("`event_bytes`", table.event_bytes.is_some()),
         ("`delay`", table.delay.is_some()),
     ];
+    let of_add = [("`key`", table.key.is_some())];
+    let adds = of_add.into_iter().filter(|_| table.add.is_none());
     let calls = of_call.into_iter().filter(|_| table.call.is_none());
     let emits = of_emit.into_iter().filter(|_| table.emit.is_none());
-    calls.chain(emits).filter(|(_, is)| *is).map(|(name, _)| name).collect()
+    calls.chain(emits).chain(adds).filter(|(_, is)| *is).map(|(name, _)| name).collect()
 }
 
 fn act(table: StepTable) -> Option<Act> {
     let retry = retry(table.retries, table.retry_base, table.retry_max, table.jitter, CALL_RETRY_BASE);
-    match (table.compute, table.call, table.emit, table.parallel) {
-        (Some(lasting), None, None, None) => Some(Act::Compute(lasting.0)),
-        (None, Some(to), None, None) => Some(Act::Call(Call {
+    let add = |to: Reference| Act::Add(Add { to: to.0, of: table.key.map_or(AddOf::default(), |key| key.0) });
+    match (table.compute, table.call, table.emit, table.parallel, table.add) {
+        (Some(lasting), None, None, None, None) => Some(Act::Compute(lasting.0)),
+        (None, Some(to), None, None, None) => Some(Act::Call(Call {
             to: to.0,
             times: table.times.map_or(1, |times| times.0),
             timeout: table.timeout.map(|timeout| timeout.0),
@@ -135,13 +143,14 @@ fn act(table: StepTable) -> Option<Act> {
             keyed: table.keyed.is_some_and(|flag| flag.0),
             optional: table.optional.is_some_and(|flag| flag.0),
         })),
-        (None, None, Some(to), None) => Some(Act::Emit(Emit {
+        (None, None, Some(to), None, None) => Some(Act::Emit(Emit {
             to: to.0,
             count: table.count.map_or(1, |count| count.0),
             event_bytes: table.event_bytes.map(|bytes| bytes.0),
             delay: table.delay.map_or(Span::ZERO, |delay| delay.0),
         })),
-        (None, None, None, Some(steps)) if !steps.is_empty() => {
+        (None, None, None, None, Some(to)) => Some(add(to)),
+        (None, None, None, Some(steps), None) if !steps.is_empty() => {
             Some(Act::Parallel(steps.into_iter().map(|step| step.0).collect()))
         }
         _ => None,

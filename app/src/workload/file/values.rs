@@ -12,7 +12,7 @@ use crate::{
         reader::{Need, Reader, Shape, Value},
         values::{Duration, Size, Text, integer, schema, word},
     },
-    workload::{Arrivals, Holds, Measure, trace::Format},
+    workload::{AddOf, Arrivals, Holds, Measure, trace::Format},
 };
 
 /// The longest name of a function or node, bytes.
@@ -364,6 +364,18 @@ schema!(Per, "Per", { "enum": ["item", "run"] });
 impl Shape for Per {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         word(value, &[("item", true), ("run", false)], reader).map(Per)
+    }
+}
+
+/// `"request"` or `"tenant"`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AddKey(pub AddOf);
+
+schema!(AddKey, "AddKey", { "enum": ["request", "tenant"] });
+
+impl Shape for AddKey {
+    fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
+        word(value, &[("request", AddOf::Request), ("tenant", AddOf::Tenant)], reader).map(AddKey)
     }
 }
 
