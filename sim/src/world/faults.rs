@@ -220,6 +220,7 @@ impl<'p> World<'p> {
         if !interrupted {
             self.close_books();
         }
+        self.real_over();
         let ended = self.now;
         let (broken, trace, injected) = match self.faults {
             Some(faults) => {
