@@ -19,6 +19,7 @@ use flyball_app::workload::{Holds, faults::Faults};
 use flyball_core::Time;
 
 use crate::{
+    guests::Guests,
     plan::{Plan, Problem},
     result::{ENTRIES_MAX, FaultCheck, FaultFailure, FaultsResult, Simulation, figure},
     world::{BEGINNING, Broken, CHECKS, INVARIANTS, Outcome, Planted, Setting, World},
@@ -101,6 +102,40 @@ pub(crate) fn run_planted(
         found.result.seeds_asked = found.result.seeds_run;
     }
     Ok(found.result)
+}
+
+/// What came of one run of real functions under faults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealRun {
+    /// What broke, of what is checked of every run and of the assertions that are about outcomes.
+    pub broken: Option<String>,
+    /// What went wrong, by its kind, with how often.
+    pub injected: BTreeMap<&'static str, u64>,
+    /// It came to its end.
+    pub complete: bool,
+}
+
+/// One run of real functions under faults, until nothing is left to happen. `guests` hear what is in the store then.
+///
+/// # Errors
+/// Faults and assertions that do not fit the plan, and traffic beyond a limit.
+pub fn run_real(
+    plan: &Plan,
+    faults: Option<&Faults>,
+    seed: u64,
+    guests: &mut dyn Guests,
+    halt: &mut dyn FnMut(Time) -> bool,
+) -> Result<RealRun, Vec<Problem>> {
+    if let Some(faults) = faults {
+        schedule::check(plan, faults)?;
+    }
+    check_asserts(plan)?;
+    let schedule = schedule::schedule(plan, faults, seed);
+    let setting = Setting { seed, load: 1.0, happenings_max: HAPPENINGS_MAX };
+    let world = World::new(plan, setting).map_err(|problem| vec![problem])?.with_guests(guests);
+    let outcome = world.under(schedule, seed, None, Planted::Nothing).run_under_faults(halt);
+    let broken = outcome.broken.map(|broken| format!("{}: {}", broken.what, broken.detail));
+    Ok(RealRun { broken, injected: outcome.injected, complete: !outcome.interrupted })
 }
 
 /// What was found, as a document of its own.
