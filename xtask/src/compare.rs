@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The benchmarks, in the order of the page.
-const BENCHMARKS: [&str; 7] =
-    ["engine", "invocation", "gateway", "events", "neighbour", "waiting", "tenants"];
+const BENCHMARKS: [&str; 9] =
+    ["engine", "invocation", "gateway", "events", "neighbour", "waiting", "tenants", "simulate", "calibrate"];
 /// As Flyball's own, so that both have the same compiler.
 const WASMTIME: &str = "48.0.8";
 const WORKERD: &str = "1.20261117";

@@ -36,7 +36,10 @@ const CRATES: &[(&str, &[&str])] = &[
             "flyball-store",
         ],
     ),
-    ("benches", &["flyball-app", "flyball-core", "flyball-host", "flyball-server", "flyball-store"]),
+    (
+        "benches",
+        &["flyball-app", "flyball-core", "flyball-host", "flyball-server", "flyball-sim", "flyball-store"],
+    ),
     ("xtask", &[]),
     ("fuzz", &["flyball-app", "flyball-core", "flyball-store"]),
 ];
