@@ -1,6 +1,6 @@
 //! Files of faults: what a good one is read to, and what a person sees of a wrong one.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test by panicking")]
 
 use std::{fs, path::Path};
 
