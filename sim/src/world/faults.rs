@@ -274,7 +274,7 @@ impl<'p> World<'p> {
         }
         let end = now.after(fault.lasts);
         match &fault.what {
-            What::Crash => return self.crash(fault.lasts),
+            What::Crash => self.crash(fault.lasts),
             What::Stall => faults.stalled_until = faults.stalled_until.max(end),
             What::CommitFails { written } => faults.fails = Some(*written),
             What::Clock { by, back } => {
