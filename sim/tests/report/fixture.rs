@@ -659,7 +659,7 @@ fn fault_failure() -> FaultFailure {
         at_s: 182.4,
         schedule: vec![step(181.0, "slow answers", "notify-address", 16.0), step(182.2, "crash", "", 0.0)],
         schedule_before: 37,
-        duration_s: 240.0,
+        duration_s: 1_200.0,
         load_factor: 1.0,
         event: "7f2a".into(),
         trace: vec![
