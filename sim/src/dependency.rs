@@ -97,7 +97,8 @@ pub struct Effects {
 }
 
 /// How often what happened. Of each call that was asked exactly one of `refused_full`, `refused_connection`,
-/// `refused_out_of_order`, `duplicates`, `done`, `failed`, `broken_off` and `cancelled` is counted once it is over, orphans included.
+/// `refused_out_of_order`, `duplicates`, `done`, `failed`, `broken_off` and `cancelled` is counted once it is over,
+/// orphans included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Calls.

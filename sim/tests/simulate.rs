@@ -134,7 +134,8 @@ fn a_line_that_does_not_exist_is_said_so() {
 fn what_does_not_fit_the_application_is_said_at_once_and_what_is_meant() {
     let wrong = [
         "[traffic.a]\nto = \"POST /order\"\npeak_per_s = 1\n[function.shop]\nduration = \"1ms\"\n",
-        "[traffic.a]\nto = \"paid\"\npeak_per_s = 1\n[function.ship]\nsteps = [{ call = \"ordr\" }, { emit = \"payd\" }]\n",
+        "[traffic.a]\nto = \"paid\"\npeak_per_s = 1\n[function.ship]\n\
+         steps = [{ call = \"ordr\" }, { emit = \"payd\" }]\n",
         "duration = \"1h\"\n[traffic.a]\nto = \"paid\"\npeak_per_s = 1_000_000\n",
         "duration = \"366d\"\n[traffic.a]\nto = \"paid\"\npeak_per_s = 10000\n",
     ];

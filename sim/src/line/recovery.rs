@@ -45,7 +45,7 @@ pub(super) fn recovery(
             return Ok(());
         }
         last_not = load;
-        load *= 0.8;
+        load *= 0.65;
     }
     line.recovery = Recovery::NotAbove { load_factor: figure(last_not), waited_s };
     Ok(())

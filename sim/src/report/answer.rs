@@ -109,9 +109,16 @@ fn of_line(line: &LoadLineResult, run: Option<&RunResult>) -> Answer {
         facts.push(("recovers", back));
     }
     if let Some(raising) = &line.raising {
-        facts.push(("change", raising_words(raising)));
-        if let Some(next) = &raising.next {
-            facts.push(("next wall", next_words(next)));
+        match line.verdict {
+            LineVerdict::Found { holds_at, .. } if !helps(raising, holds_at) => {
+                facts.push(("no help", no_help_words(raising)));
+            }
+            _ => {
+                facts.push(("change", raising_words(raising)));
+                if let Some(next) = &raising.next {
+                    facts.push(("next wall", next_words(next)));
+                }
+            }
         }
     } else if let (Some(wall), LineVerdict::Found { .. }) = (&line.wall, line.verdict)
         && let Some(limit) = &wall.because
@@ -344,8 +351,24 @@ pub(super) fn recovery(recovery: Recovery) -> Option<String> {
     }
 }
 
+/// Whether the line is higher with the limit raised: by more than the search can err.
+fn helps(raising: &Raising, holds_at: f64) -> bool {
+    raising.never_breaks || raising.holds_at > holds_at * 1.15
+}
+
+/// Where more of a limit does not help, less of what asks for it does.
+fn no_help_words(raising: &Raising) -> String {
+    format!(
+        "twice as much of {} holds up to {} ({}) only: bound what asks for it instead, such as the concurrency of \
+         its callers",
+        limit_words(&raising.limit),
+        factor(raising.holds_at),
+        rate(raising.holds_at_per_s),
+    )
+}
+
 /// What raising the limit brings.
-pub(super) fn raising_words(raising: &Raising) -> String {
+fn raising_words(raising: &Raising) -> String {
     let by = if raising.by.is_empty() { String::new() } else { format!(" ({})", raising.by) };
     let then = if raising.never_breaks { "it holds as far as was tried, up to" } else { "it holds up to" };
     format!(
