@@ -5,7 +5,7 @@
 //! a slot at most. What a run and a commit take is measured at low load first, and is all that the simulation is told
 //! of this machine. It says nothing about AWS, and nothing of functions that fight for processors.
 //!
-//! `--seconds 20`, `--rounds 5`.
+//! `--seconds 20`, `--rounds 5`; `--line-seconds 600`: how long a load line is searched over.
 
 use std::{
     error::Error,
@@ -64,8 +64,6 @@ const TENANT: TenantId = TenantId(1);
 const ALONE: u64 = 120;
 /// Of the load line.
 const LOADS: [f64; 3] = [0.5, 0.9, 1.2];
-/// How long a load line is searched over.
-const LINE_SECONDS: u64 = 600;
 /// How long what is left of a run may take.
 const REST_MAX: Duration = Duration::from_secs(60);
 
@@ -73,6 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
     let seconds = arguments.number("seconds", 20);
     let rounds = arguments.number("rounds", 5);
+    let line_seconds = arguments.number("line-seconds", 600);
     let directory = tempfile::tempdir()?;
     fs::write(directory.path().join("flyball.toml"), APPLICATION)?;
     for component in ["script.wasm", "script-http.wasm"] {
@@ -83,10 +82,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     platform.create_tenant(Name::new("t1")?)?;
     let served = Served { platform, runtime };
     let alone = served.alone()?;
-    let (line, found) = alone.line()?;
+    let (line, found) = alone.line(line_seconds)?;
     let conditions = format!(
         "this machine, nothing about AWS: 4 slots of a queue and 4 of calls, runs that sleep 40 ms, {rounds} runs of \
-         {seconds} s at each load, the same arrivals in both; means of the runs"
+         {seconds} s at each load, the same arrivals in both; means of the runs; the line by {line_seconds} s"
     );
     let mut report = Report::new("calibrate", conditions, &arguments);
     for (what, values) in
@@ -196,9 +195,9 @@ impl Alone {
     }
 
     /// The load that holds, and how many runs the search took.
-    fn line(&self) -> Result<(f64, f64), Box<dyn Error>> {
+    fn line(&self, seconds: u64) -> Result<(f64, f64), Box<dyn Error>> {
         let search = Search { thorough: false, ..Search::from_seed(1) };
-        let found = line::load_line(&self.plan(LINE_SECONDS)?.0, &search, &mut |_| false)?;
+        let found = line::load_line(&self.plan(seconds)?.0, &search, &mut |_| false)?;
         match found.verdict {
             LineVerdict::Found { holds_at, .. } => Ok((holds_at, found.runs as f64)),
             other => Err(format!("no load line: {other:?}").into()),
