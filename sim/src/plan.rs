@@ -239,6 +239,17 @@ impl Plan {
         queue.map(|queue| queue.function.to_string()).into_iter().collect()
     }
 
+    /// The function that a source calls, by its name.
+    pub(crate) fn called_by(&self, source: &str) -> Vec<String> {
+        let entrance = self.sources.iter().find(|plan| plan.label == source).map(|plan| &plan.entrance);
+        match entrance {
+            Some(Entrance::Call { function, .. }) => {
+                self.functions.get(function.0 as usize).map(|f| f.label.clone()).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The same plan, that says where its traffic is from.
     #[must_use]
     pub fn with_traffic(self, traffic: &str) -> Plan {

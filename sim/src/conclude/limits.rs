@@ -5,9 +5,12 @@ use flyball_core::{Level, LimitStatus, Limited};
 use super::seconds;
 use crate::{
     plan::{Plan, Platform},
-    result::{Basis, LimitRef, LimitResult, Scope, figure},
+    result::{Basis, DependencyResult, LimitRef, LimitResult, RunResult, Scope, figure},
     world::Tally,
 };
+
+/// A dependency whose servers are so busy over a whole slot is what its callers wait for, percent.
+const SATURATED_PERCENT: f64 = 98.0;
 
 /// Limits of the engine and of dependencies, the nearest first.
 pub(super) fn limits(plan: &Plan, tally: &Tally) -> Vec<LimitResult> {
@@ -147,15 +150,25 @@ pub(super) fn reference(plan: &Plan, name: &flyball_core::LimitName, value: u64)
     LimitRef { name: what.into(), scope, of, value: value as f64, unit: unit.into() }
 }
 
-/// The limit that is most likely behind a trouble, which hits these functions: the one that refused most; else one of
-/// theirs that was full; else a dependency that had no room; else whatever was full.
-pub(super) fn behind(limits: &[LimitResult], functions: &[String]) -> Option<LimitRef> {
+/// The limit that is most likely behind a trouble, which hits these functions: the one that refused most; else that of
+/// a dependency of theirs that was at work all the time, since their own slots are full of runs that wait for it; else
+/// one of theirs that was full; else a dependency that had no room; else whatever was full.
+pub(super) fn behind(run: &RunResult, functions: &[String]) -> Option<LimitRef> {
+    let limits = &run.limits;
     let full = |limit: &&LimitResult| limit.peak >= limit.limit.value && limit.limit.value > 0.0;
     let theirs =
         |limit: &&LimitResult| functions.iter().any(|function| limit.limit.of.starts_with(function.as_str()));
     let refusing = limits.iter().filter(|limit| limit.refused > 0).max_by_key(|limit| limit.refused);
     let dependency = |limit: &&LimitResult| limit.limit.scope == Scope::Dependency;
+    let saturated = |limit: &&LimitResult| {
+        let of = |d: &&DependencyResult| {
+            d.name == limit.limit.of && d.utilisation_peak_percent >= SATURATED_PERCENT
+        };
+        let found = run.dependencies.iter().find(of);
+        dependency(limit) && found.is_some_and(|d| d.callers.iter().any(|caller| functions.contains(caller)))
+    };
     let found = refusing
+        .or_else(|| limits.iter().filter(full).find(saturated))
         .or_else(|| limits.iter().filter(full).find(theirs))
         .or_else(|| limits.iter().filter(full).find(dependency))
         .or_else(|| limits.iter().find(full))

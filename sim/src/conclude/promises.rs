@@ -71,7 +71,7 @@ impl Judge<'_> {
         let hits = self.hits(measure, of);
         Broken {
             at_s: figure(seconds(first.unwrap_or(self.tally.now))),
-            because: limits::behind(&self.run.limits, &self.readers(&hits)),
+            because: limits::behind(self.run, &self.readers(&hits)),
             held_by: None,
             tenants_hit: self.tally.tenants.iter().filter(|t| t.errors + t.dead > 0).count() as u64,
             hits,
@@ -82,6 +82,7 @@ impl Judge<'_> {
     fn readers(&self, hits: &[Hit]) -> Vec<String> {
         let of = |hit: &Hit| match hit.scope {
             Scope::Node => self.plan.readers(&hit.name),
+            Scope::Entrance => self.plan.called_by(&hit.name),
             _ => vec![hit.name.clone()],
         };
         hits.iter().take(1).flat_map(of).collect()
