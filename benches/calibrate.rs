@@ -21,7 +21,7 @@ use flyball_core::{Attributes, Body, EventId, Name, Span, TenantId};
 use flyball_server::platform::{CallAnswer, NewEvent, Platform, SendAnswer};
 use flyball_sim::{
     arrivals::Arrivals,
-    line::{self, Search},
+    line::{self, InTurn, Search},
     plan::Plan,
     result::LineVerdict,
 };
@@ -197,7 +197,7 @@ impl Alone {
     /// The load that holds, and how many runs the search took.
     fn line(&self, seconds: u64) -> Result<(f64, f64), Box<dyn Error>> {
         let search = Search { thorough: false, ..Search::from_seed(1) };
-        let found = line::load_line(&self.plan(seconds)?.0, &search, &mut |_| false)?;
+        let found = line::load_line(&self.plan(seconds)?.0, &search, &InTurn, &|_| false)?;
         match found.verdict {
             LineVerdict::Found { holds_at, .. } => Ok((holds_at, found.runs as f64)),
             other => Err(format!("no load line: {other:?}").into()),

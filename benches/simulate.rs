@@ -5,12 +5,20 @@
 //!
 //! `--rounds 5` of the runs a second; `--part NAME` is what the processes of parts are started with.
 
-use std::{error::Error, fs, process::Command, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    fs,
+    num::NonZeroUsize,
+    process::Command,
+    sync::{Arc, Mutex},
+    thread,
+    time::Instant,
+};
 
 use flyball_app::workload;
 use flyball_benches::{Arguments, Promise, Report, process::mib, quantile};
 use flyball_sim::{
-    line::{self, Search},
+    line::{self, Hands, InTurn, Piece, Search},
     plan::Plan,
     result::{LineVerdict, RunResult},
 };
@@ -173,6 +181,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     report.figure("the same: the most memory", memory, "MiB");
     report.figure("the same: runs of the search", runs, "");
     report.figure("the same: it holds at", holds, "×");
+    let [seconds, ..] = process("line in turn")?;
+    report.figure("the same, on one core", seconds, "s");
     report.finish();
     Ok(())
 }
@@ -213,7 +223,8 @@ fn part(name: &str) -> Result<[f64; 4], Box<dyn Error>> {
             let (run, seconds) = timed(TENANTS, DAY_EVENTS, 86_400)?;
             Ok([seconds, peak_mib()?, run.about.arrivals as f64, 0.0])
         }
-        "line" => load_line(),
+        "line" => load_line(&Cores),
+        "line in turn" => load_line(&InTurn),
         other => Err(format!("no part {other}").into()),
     }
 }
@@ -237,10 +248,29 @@ fn timed(tenants: u32, events: u64, seconds: u64) -> Result<(RunResult, f64), Bo
     Ok((run, begun.elapsed().as_secs_f64()))
 }
 
-fn load_line() -> Result<[f64; 4], Box<dyn Error>> {
+/// As many threads as there are cores, as in the binary.
+struct Cores;
+
+impl Hands for Cores {
+    fn do_all(&self, pieces: Vec<Piece<'_>>) {
+        let pieces = Mutex::new(pieces.into_iter());
+        let next = || pieces.lock().ok().and_then(|mut pieces| pieces.next());
+        thread::scope(|scope| {
+            for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+                scope.spawn(|| {
+                    while let Some(piece) = next() {
+                        piece();
+                    }
+                });
+            }
+        });
+    }
+}
+
+fn load_line(hands: &dyn Hands) -> Result<[f64; 4], Box<dyn Error>> {
     let plan = plan(FIVE, FIVE_TRAFFIC)?;
     let begun = Instant::now();
-    let found = line::load_line(&plan, &Search::from_seed(1), &mut |_| false)?;
+    let found = line::load_line(&plan, &Search::from_seed(1), hands, &|_| false)?;
     let seconds = begun.elapsed().as_secs_f64();
     let LineVerdict::Found { holds_at, .. } = found.verdict else {
         return Err(format!("{:?}", found.verdict).into());

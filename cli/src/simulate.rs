@@ -1,12 +1,13 @@
 //! `flyball simulate`: the engine without a server around it.
 //!
-//! - `predict`: the application under stated traffic: its load line, its cost.
+//! - `predict`: the application under stated traffic: its load line, its cost. `hands`: who does the search's pieces.
 //! - `faults`: the application under faults, from seeds.
 //! - `replay`: a log that `flyball serve --record` wrote, fed to the engine again. `log`: reading one.
 //! - `what_if`: the same under another application, an estimate.
 //! - `real`: its own functions, run instead of modelled.
 
 mod faults;
+mod hands;
 mod log;
 mod predict;
 mod real;

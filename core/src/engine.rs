@@ -34,6 +34,7 @@ mod run;
 mod settle;
 mod slab;
 mod table;
+mod timers;
 
 use std::{
     cmp::Reverse,
@@ -46,7 +47,8 @@ pub use report::{Counts, EventStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BatchNo, Body, CallerId, EventId, Failure, Fingerprint, InvocationId, Name, Seq, Span, TenantId, Time,
+    BatchNo, Body, CallerId, EdgeIds, EventId, Failure, Fingerprint, InvocationId, Name, Seq, Span, TenantId,
+    Time,
     model::{Delivery, Limits, Shared},
     record::{Bucket, Waiting, Write},
 };
@@ -56,6 +58,7 @@ use lookup::LookupMap;
 use ring::Ring;
 use slab::{Ix, Slab};
 use table::{Entry, Table};
+use timers::{Timer, Timers};
 
 /// Results are forgotten by the hour.
 const BUCKET: Span = Span::from_secs(3_600);
@@ -85,6 +88,7 @@ pub struct Settings {
 pub struct Engine {
     application: Shared,
     settings: Settings,
+    edge_ids: EdgeIds,
     phase: Phase,
     now: Time,
     next_seq: Seq,
@@ -113,9 +117,9 @@ pub struct Engine {
     commits: Ring<Then>,
     /// When delayed events become ready. There may be many, and none is ever taken back.
     delays: BinaryHeap<Reverse<(Time, Ix<Event>)>>,
-    timers: BTreeSet<(Time, Timer)>,
-    /// Within a step: calls that start in it or are refused.
-    at_once: Vec<Ix<PendingCall>>,
+    timers: Timers,
+    /// Within a step: calls that came in it, and wait from its end on or are refused.
+    fresh: Vec<Ix<PendingCall>>,
 
     /// Settled records, by bucket and tenant.
     remembered: BTreeMap<Bucket, BTreeMap<TenantIx, u64>>,
@@ -240,6 +244,8 @@ struct PendingCall {
     wait_until: Time,
     gone: bool,
     waits: bool,
+    /// It has a timer, because it waits for longer than a step.
+    timed: bool,
 }
 
 #[derive(Debug, Hash)]
@@ -259,8 +265,18 @@ struct Running {
     items: Vec<Item>,
     /// Commits that it waits for before it starts.
     awaits: u32,
-    /// Its timer: the deadline, then the moment when it is taken as lost. `None` before it started.
-    timer: Option<(Time, Timer)>,
+    ends: Ends,
+}
+
+/// What ends a run that does not end by itself.
+#[derive(Debug, Clone, Copy, Hash)]
+enum Ends {
+    /// Nothing yet: it has not started.
+    NotStarted,
+    /// Its deadline.
+    Deadline,
+    /// It is taken as lost then.
+    Lost(Time),
 }
 
 /// What to do when a commit is durable.
@@ -320,15 +336,6 @@ enum Fate {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Timer {
-    CallWait(Ix<PendingCall>),
-    KeyedWait(EventId),
-    Deadline(InvocationId),
-    Lost(InvocationId),
-    Forget(Bucket),
-}
-
 #[derive(Debug, Default, Hash)]
 struct Totals {
     accepted: u64,
@@ -358,6 +365,7 @@ impl Engine {
         let mut engine = Engine {
             scheduler: Scheduler::new(limits.limits, limits.long_concurrency_max),
             settings,
+            edge_ids: EdgeIds::of(settings.lane, settings.incarnation),
             phase: Phase::Opening,
             now: Time(0),
             next_seq: Seq(1),
@@ -379,8 +387,8 @@ impl Engine {
             invocations: Table::new(),
             commits: Ring::starting_at(1),
             delays: BinaryHeap::new(),
-            timers: BTreeSet::new(),
-            at_once: Vec::new(),
+            timers: Timers::default(),
+            fresh: Vec::new(),
             remembered: BTreeMap::new(),
             settled_mark: 0,
             recent: VecDeque::new(),
@@ -426,15 +434,17 @@ impl Engine {
         }
         self.fire_timers(effects);
         self.start_ready(effects);
-        self.refuse_at_once(effects);
+        self.leave_waiting(effects);
         crate::invariant::check_step(self);
     }
 
     /// When to step with [`Input::Tick`] though nothing else happens.
     pub fn next_deadline(&self) -> Option<Time> {
-        let timer = self.timers.first().map(|(at, _)| *at);
-        let delay = self.delays.peek().map(|Reverse((at, _))| *at);
-        [timer, delay, self.scheduler.next_wake()].into_iter().flatten().min()
+        let never = Time(u64::MAX);
+        let timer = self.timers.first().unwrap_or(never);
+        let delay = self.delays.peek().map_or(never, |Reverse((at, _))| *at);
+        let next = timer.min(delay).min(self.scheduler.next_wake().unwrap_or(never));
+        (next < never).then_some(next)
     }
 
     /// Functions and queues get their places, in the order of their names.
@@ -551,7 +561,7 @@ impl Engine {
 
     fn fire_timers(&mut self, effects: &mut Effects) {
         loop {
-            let next = self.timers.first().map(|(at, _)| *at);
+            let next = self.timers.first();
             let due = |at: Time| at <= self.now && next.is_none_or(|next| at <= next);
             if let Some(&Reverse((at, event))) = self.delays.peek()
                 && due(at)
@@ -565,7 +575,9 @@ impl Engine {
             if next.is_none_or(|next| next > self.now) {
                 return;
             }
-            let Some((_, timer)) = self.timers.pop_first() else { return };
+            let invocations = &self.invocations;
+            let timer = self.timers.pop_first(|invocation| invocations.get(&invocation).is_some());
+            let Some(timer) = timer else { return };
             match timer {
                 Timer::CallWait(call) => self.call_waited(call, effects),
                 Timer::KeyedWait(id) => self.keyed_waited(id, effects),

@@ -31,7 +31,7 @@ pub use engine::{
     LimitName, LimitStatus, Limited, Note, Send, Settings, Start, StartedEvent, Tenant, Work,
 };
 pub use event::{ATTRIBUTE_BYTES_MAX, Attributes, Body, Envelope, Hop, Lineage};
-pub use id::{BatchNo, CallerId, EventId, Fingerprint, InvocationId, Seq, TenantId};
+pub use id::{BatchNo, CallerId, EdgeIds, EventId, Fingerprint, InvocationId, Seq, TenantId};
 pub use name::{NAME_BYTES_MAX, Name, NameError};
 pub use outcome::{
     Emit, EventResult, Failure, FailureKind, KvKey, KvWrite, MESSAGE_BYTES_MAX, Outcome, Read, Usage,

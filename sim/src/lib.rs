@@ -75,11 +75,11 @@ pub struct Question {
 }
 
 /// What somebody who waits is told, and asked whether it is to go on.
-pub trait Watch {
+pub trait Watch: Sync {
     /// A run is under way: virtual time and the time that it will take. `true`: end here.
     fn run(&mut self, now_s: f64, of_s: f64) -> bool;
     /// A load line is searched for: so many runs have been made. `true`: end here.
-    fn search(&mut self, runs: u64) -> bool;
+    fn search(&self, runs: u64) -> bool;
 }
 
 /// Everything that is asked, in one document.
@@ -87,11 +87,11 @@ pub trait Watch {
 /// # Errors
 /// Where the traffic is beyond a limit.
 pub fn simulate(plan: &Plan, question: &Question, watch: &mut dyn Watch) -> Result<Simulation, Problem> {
-    simulate_with(plan, question, None, watch)
+    simulate_with(plan, question, None, &line::InTurn, watch)
 }
 
-/// As [`simulate`], with somebody who runs the functions that the plan says are real. A load line is searched for
-/// with models alone.
+/// As [`simulate`], with somebody who runs the functions that the plan says are real, and with hands for the search:
+/// the answer does not depend on them. A load line is searched for with models alone.
 ///
 /// # Errors
 /// Where the traffic is beyond a limit.
@@ -99,6 +99,7 @@ pub fn simulate_with(
     plan: &Plan,
     question: &Question,
     guests: Option<&mut dyn guests::Guests>,
+    hands: &dyn line::Hands,
     watch: &mut dyn Watch,
 ) -> Result<Simulation, Problem> {
     let of_s = plan.duration.0 as f64 / 1e6;
@@ -109,7 +110,7 @@ pub fn simulate_with(
     };
     let complete = run.about.ended != result::Ended::Interrupted;
     let load_line = match &question.line {
-        Some(search) if complete => Some(line::load_line(plan, search, &mut |runs| watch.search(runs))?),
+        Some(search) if complete => Some(line::load_line(plan, search, hands, &|runs| watch.search(runs))?),
         _ => None,
     };
     Ok(Simulation {

@@ -1,15 +1,18 @@
 //! The load line: the load at which the first promise breaks, found by trying.
 //!
 //! A geometric sweep up or down from the stated traffic finds a load that holds and one that breaks; bisection of
-//! that bracket finds the line of the first seed. Each other seed begins there and finds its own. Then it is
-//! asked what raising the wall's limit
-//! would bring, to which load one must go back for it to recover, and which assumptions the answer rests on.
+//! that bracket finds the line of the first seed. Each other seed begins there and finds its own. Then it is asked what
+//! raising the wall's limit would bring, to which load one must go back for it to recover, and which assumptions the
+//! answer rests on. What does not depend on one another is done side by side, by whoever lends [`Hands`].
 
 mod recovery;
 mod sensitivity;
 mod wall;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use crate::{
     conclude::conclude,
@@ -50,14 +53,39 @@ impl Search {
 }
 
 /// Whether a search is to end before it is done. Told how many runs there were.
-pub type Halt<'a> = dyn FnMut(u64) -> bool + 'a;
+pub type Halt<'a> = dyn Fn(u64) -> bool + Sync + 'a;
 
-/// Searches for the load line.
+/// A piece of a search. What it finds does not depend on other pieces.
+pub type Piece<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Who does the pieces of a search: each once, in any order, side by side where there are cores.
+pub trait Hands {
+    /// Comes back when all are done.
+    fn do_all(&self, pieces: Vec<Piece<'_>>);
+}
+
+/// One piece after the other.
+#[derive(Debug, Clone, Copy)]
+pub struct InTurn;
+
+impl Hands for InTurn {
+    fn do_all(&self, pieces: Vec<Piece<'_>>) {
+        pieces.into_iter().for_each(|piece| piece());
+    }
+}
+
+/// Searches for the load line. The answer does not depend on `hands`.
 ///
 /// # Errors
 /// Where the plan's traffic is beyond a limit.
-pub fn load_line(plan: &Plan, search: &Search, halt: &mut Halt<'_>) -> Result<LoadLineResult, Problem> {
-    let mut trials = Trials { plan, seeds: &search.seeds, halt, runs: 0, curve: Vec::new(), halted: false };
+pub fn load_line(
+    plan: &Plan,
+    search: &Search,
+    hands: &dyn Hands,
+    halt: &Halt<'_>,
+) -> Result<LoadLineResult, Problem> {
+    let trial = Trial::new(plan, halt);
+    let mut trials = Trials { trial: &trial, seeds: &search.seeds, hands, curve: Vec::new() };
     let mut line = LoadLineResult { seeds: search.seeds.clone(), ..LoadLineResult::default() };
     base(plan, &mut line);
     let Some(found) = trials.over_seeds()? else {
@@ -112,14 +140,20 @@ fn bracket(
     Ok(Some(Bracket::Between { holds: held, breaks: broke }))
 }
 
-/// What was tried so far.
-struct Trials<'a, 'h> {
+/// Runs of a search, and when they are to end.
+struct Trial<'a> {
     plan: &'a Plan,
+    halt: &'a Halt<'a>,
+    runs: AtomicU64,
+    halted: AtomicBool,
+}
+
+/// What was tried so far.
+struct Trials<'a> {
+    trial: &'a Trial<'a>,
     seeds: &'a [u64],
-    halt: &'a mut Halt<'h>,
-    runs: u64,
+    hands: &'a dyn Hands,
     curve: Vec<Tried>,
-    halted: bool,
 }
 
 /// One load, with the seeds that it was tried with.
@@ -129,82 +163,111 @@ struct Tried {
     runs: BTreeMap<u64, RunResult>,
 }
 
+/// What was tried with one seed, and where its line lies. `None`: broken off.
+#[derive(Default)]
+struct OfSeed {
+    runs: Vec<(f64, RunResult)>,
+    found: Option<Bracket>,
+}
+
 impl Tried {
     fn holds(&self) -> bool {
         self.runs.values().all(|run| run.broken().next().is_none())
     }
 }
 
-impl Trials<'_, '_> {
+impl<'a> Trial<'a> {
+    fn new(plan: &'a Plan, halt: &'a Halt<'a>) -> Trial<'a> {
+        Trial { plan, halt, runs: AtomicU64::new(0), halted: AtomicBool::new(false) }
+    }
+
+    /// Whether the search is broken off.
+    fn halts(&self, runs: u64) -> bool {
+        if !self.halted.load(Ordering::Relaxed) && (self.halt)(runs) {
+            self.halted.store(true, Ordering::Relaxed);
+        }
+        self.halted.load(Ordering::Relaxed)
+    }
+
     /// One run. `None`: the search was broken off.
-    fn one(&mut self, plan: &Plan, seed: u64, load: f64) -> Result<Option<RunResult>, Problem> {
-        if self.halted || (self.halt)(self.runs) {
-            self.halted = true;
+    fn one(&self, plan: &Plan, seed: u64, load: f64) -> Result<Option<RunResult>, Problem> {
+        if self.halts(self.runs.load(Ordering::Relaxed)) {
             return Ok(None);
         }
-        self.runs += 1;
+        let runs = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
         let setting = Setting { seed, load, happenings_max: HAPPENINGS_MAX };
-        let runs = self.runs;
-        let halt = &mut *self.halt;
         let mut halted = false;
         let tally = World::new(plan, setting)?.run(&mut |_| {
-            halted = halted || halt(runs);
+            halted = halted || self.halts(runs);
             halted
         });
-        if halted {
-            self.halted = true;
-            return Ok(None);
-        }
-        Ok(Some(conclude(plan, setting, &tally)))
+        Ok((!halted).then(|| conclude(plan, setting, &tally)))
     }
 
-    /// Tries a load with one seed. `None`: the search was broken off.
-    fn try_load(&mut self, seed: u64, load: f64) -> Result<Option<bool>, Problem> {
-        let known = self.curve.iter().find(|tried| tried.load == load);
-        if let Some(run) = known.and_then(|tried| tried.runs.get(&seed)) {
-            return Ok(Some(run.broken().next().is_none()));
-        }
-        let Some(run) = self.one(self.plan, seed, load)? else { return Ok(None) };
-        let holds = run.broken().next().is_none();
-        match self.curve.iter_mut().find(|tried| tried.load == load) {
-            Some(tried) => _ = tried.runs.insert(seed, run),
-            None => self.curve.push(Tried { load, runs: BTreeMap::from([(seed, run)]) }),
-        }
-        Ok(Some(holds))
+    /// The line of one seed.
+    fn of_seed(&self, seed: u64, from: f64, step: f64) -> Result<OfSeed, Problem> {
+        let mut runs = Vec::new();
+        let found = bracket(from, WIDTH, step, &mut |load| {
+            let Some(run) = self.one(self.plan, seed, load)? else { return Ok(None) };
+            let holds = run.broken().next().is_none();
+            runs.push((load, run));
+            Ok(Some(holds))
+        })?;
+        Ok(OfSeed { runs, found })
     }
+}
 
-    /// The line of each seed, from that of the first on; then the line over all. `None`: broken off.
+impl Trials<'_> {
+    /// The line of the first seed, and those of the others from there on; then the line over all. `None`: broken
+    /// off.
     fn over_seeds(&mut self) -> Result<Option<LineVerdict>, Problem> {
-        let (mut from, mut step, mut holds, mut breaks) = (1.0, STEP_MAX, Vec::new(), Vec::new());
-        for &seed in self.seeds {
-            let Some(found) = bracket(from, WIDTH, step, &mut |load| self.try_load(seed, load))? else {
-                return Ok(None);
-            };
-            match found {
-                Bracket::Between { holds: held, breaks: broke } => {
-                    // The next seed's line is near.
-                    (from, step) = (held, WIDTH);
-                    holds.push(held);
-                    breaks.push(broke);
-                }
-                // Where one seed goes on for ever another may not: it counts as the highest.
-                Bracket::Never { tried } => holds.push(tried),
-                Bracket::Zero { tried } => {
-                    return Ok(Some(LineVerdict::BreaksAtZero { tried_down_to: figure(tried) }));
+        let Some((&first, rest)) = self.seeds.split_first() else { return Ok(None) };
+        let first = self.trial.of_seed(first, 1.0, STEP_MAX)?;
+        // The other seeds' lines are near.
+        let (from, step) = match first.found {
+            Some(Bracket::Between { holds, .. }) => (holds, WIDTH),
+            Some(Bracket::Never { .. }) => (1.0, STEP_MAX),
+            Some(Bracket::Zero { .. }) | None => return Ok(self.over(vec![first])),
+        };
+        let trial = self.trial;
+        let others = side_by_side(self.hands, rest, |seed| trial.of_seed(*seed, from, step));
+        let all = std::iter::once(Ok(first)).chain(others).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.over(all))
+    }
+
+    /// The line over the seeds.
+    fn over(&mut self, all: Vec<OfSeed>) -> Option<LineVerdict> {
+        let found: Option<Vec<Bracket>> = all.iter().map(|one| one.found).collect();
+        for (one, seed) in all.into_iter().zip(self.seeds) {
+            for (load, run) in one.runs {
+                match self.curve.iter_mut().find(|tried| tried.load == load) {
+                    Some(tried) => _ = tried.runs.insert(*seed, run),
+                    None => self.curve.push(Tried { load, runs: BTreeMap::from([(*seed, run)]) }),
                 }
             }
         }
-        let low = holds.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = holds.iter().copied().fold(0.0, f64::max);
-        let Some(broke) = breaks.into_iter().reduce(f64::min) else {
-            return Ok(Some(LineVerdict::NeverBreaks { tried_up_to: figure(low) }));
-        };
-        Ok(Some(LineVerdict::Found {
+        let (mut low, mut high, mut broke) = (f64::INFINITY, 0.0_f64, f64::INFINITY);
+        for bracket in found? {
+            match bracket {
+                Bracket::Between { holds, breaks } => {
+                    (low, high, broke) = (low.min(holds), high.max(holds), broke.min(breaks));
+                }
+                // Where one seed goes on for ever another may not: it counts as the highest.
+                Bracket::Never { tried } => (low, high) = (low.min(tried), high.max(tried)),
+                Bracket::Zero { tried } => {
+                    return Some(LineVerdict::BreaksAtZero { tried_down_to: figure(tried) });
+                }
+            }
+        }
+        if broke.is_infinite() {
+            return Some(LineVerdict::NeverBreaks { tried_up_to: figure(low) });
+        }
+        Some(LineVerdict::Found {
             holds_at: figure(low),
             breaks_at: figure(broke),
             seeds_low: figure(low),
             seeds_high: figure(high),
-        }))
+        })
     }
 
     fn undecided(&self) -> LineVerdict {
@@ -226,9 +289,19 @@ impl Trials<'_, '_> {
         curve.sort_by(|a, b| a.load_factor.total_cmp(&b.load_factor));
         curve.extend(std::mem::take(&mut line.curve));
         line.curve = curve;
-        line.runs = self.runs;
+        line.runs = self.trial.runs.load(Ordering::Relaxed);
         line
     }
+}
+
+/// What comes of each, in their order.
+fn side_by_side<T: Sync, R: Send>(hands: &dyn Hands, of: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let mut found: Vec<Option<R>> = of.iter().map(|_| None).collect();
+    let each = &each;
+    let pieces =
+        of.iter().zip(&mut found).map(|(of, found)| Box::new(move || *found = Some(each(of))) as Piece<'_>);
+    hands.do_all(pieces.collect());
+    found.into_iter().flatten().collect()
 }
 
 /// What the factor 1 means.

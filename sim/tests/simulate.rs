@@ -2,16 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use flyball_app::workload;
 use flyball_core::model::Checked;
 use flyball_sim::{
     Question, Watch,
-    line::{Search, load_line},
+    line::{Hands, InTurn, Piece, Search, load_line},
     plan::{Plan, Problem},
     report,
     result::LineVerdict,
+    simulate_with,
 };
 
 const SHOP: &str = r#"
@@ -67,22 +74,37 @@ fn plan(traffic: &str) -> Result<Plan, Vec<Problem>> {
 }
 
 /// Breaks off after so many looks.
-struct Patience(u64);
+struct Patience(AtomicU64);
 
 impl Watch for Patience {
     fn run(&mut self, _now_s: f64, _of_s: f64) -> bool {
-        self.0 = self.0.saturating_sub(1);
-        self.0 == 0
+        self.search(0)
     }
 
-    fn search(&mut self, _runs: u64) -> bool {
-        self.run(0.0, 0.0)
+    fn search(&self, _runs: u64) -> bool {
+        self.0.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+}
+
+/// The last piece first, on threads of their own.
+struct Backwards;
+
+impl Hands for Backwards {
+    fn do_all(&self, pieces: Vec<Piece<'_>>) {
+        let mut pieces = pieces.into_iter().rev().peekable();
+        while pieces.peek().is_some() {
+            std::thread::scope(|scope| {
+                for piece in pieces.by_ref().take(3) {
+                    scope.spawn(piece);
+                }
+            });
+        }
     }
 }
 
 fn json(question: &Question, patience: u64) -> String {
     let plan = plan(TRAFFIC).unwrap();
-    let simulation = flyball_sim::simulate(&plan, question, &mut Patience(patience)).unwrap();
+    let simulation = flyball_sim::simulate(&plan, question, &mut Patience(AtomicU64::new(patience))).unwrap();
     report::json(&simulation).to_string()
 }
 
@@ -99,14 +121,17 @@ fn the_same_search_gives_the_same_line() {
     let first = json(&question, u64::MAX);
     assert_eq!(first, json(&question, u64::MAX));
     assert!(first.contains("\"line\":\"found\""), "{first}");
+    let (plan, mut patience) = (plan(TRAFFIC).unwrap(), Patience(AtomicU64::new(u64::MAX)));
+    let backwards = simulate_with(&plan, &question, None, &Backwards, &mut patience).unwrap();
+    assert_eq!(first, report::json(&backwards).to_string(), "it depends on who does its pieces, and when");
 }
 
 #[test]
 fn a_search_that_is_broken_off_says_what_it_knows() {
     let plan = plan(TRAFFIC).unwrap();
-    let mut runs_seen = 0;
-    let line = load_line(&plan, &Search::from_seed(1), &mut |runs| {
-        runs_seen = runs;
+    let runs_seen = AtomicU64::new(0);
+    let line = load_line(&plan, &Search::from_seed(1), &InTurn, &|runs| {
+        runs_seen.store(runs, Ordering::Relaxed);
         runs >= 3
     });
     let line = line.unwrap();
@@ -115,7 +140,7 @@ fn a_search_that_is_broken_off_says_what_it_knows() {
         "{:?}",
         line.verdict
     );
-    assert_eq!(runs_seen, 3);
+    assert_eq!(runs_seen.into_inner(), 3);
 }
 
 #[test]
@@ -123,10 +148,10 @@ fn a_line_that_does_not_exist_is_said_so() {
     let never = "duration = \"10s\"\n[traffic.orders]\nto = \"POST /orders\"\npeak_per_s = 0.01\n\
                  [function.order]\nduration = \"1ms\"\nsteps = []\n";
     let search = Search { thorough: false, ..Search::from_seed(1) };
-    let line = load_line(&plan(never).unwrap(), &search, &mut |_| false).unwrap();
+    let line = load_line(&plan(never).unwrap(), &search, &InTurn, &|_| false).unwrap();
     assert_eq!(line.verdict, LineVerdict::NeverBreaks { tried_up_to: 1_024.0 });
     let always = format!("{TRAFFIC}\n[[expect]]\nof = \"orders\"\nmeasure = \"latency_p50_ms\"\nmax = 1\n");
-    let line = load_line(&plan(&always).unwrap(), &search, &mut |_| false).unwrap();
+    let line = load_line(&plan(&always).unwrap(), &search, &InTurn, &|_| false).unwrap();
     assert!(matches!(line.verdict, LineVerdict::BreaksAtZero { .. }), "{:?}", line.verdict);
 }
 

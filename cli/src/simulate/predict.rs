@@ -5,7 +5,7 @@ use std::{
     io::BufReader,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Once,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -27,7 +27,7 @@ use flyball_sim::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::faults;
+use super::{faults, hands::Cores};
 use crate::{
     arguments::{Format, Simulate},
     check,
@@ -61,8 +61,8 @@ pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
     };
     let mut waiting = Waiting::start();
     let guests = guests.as_mut().map(|guests| guests as &mut dyn Guests);
-    let simulation =
-        flyball_sim::simulate_with(&plan, &question, guests, &mut waiting).map_err(|wrong| stop(&[wrong]))?;
+    let simulation = flyball_sim::simulate_with(&plan, &question, guests, &Cores, &mut waiting)
+        .map_err(|wrong| stop(&[wrong]))?;
     waiting.bar.finish_and_clear();
     let worse = say(&simulation, &design, wanted, format)?;
     if worse || report::fails(&simulation) { Err(Stop::silent()) } else { Ok(()) }
@@ -221,7 +221,7 @@ fn base(file: &Path) -> Result<(String, Simulation), Stop> {
 struct Waiting {
     bar: ProgressBar,
     stopped: Arc<AtomicBool>,
-    searching: bool,
+    searching: Once,
 }
 
 /// Steps of a progress bar.
@@ -237,7 +237,7 @@ impl Waiting {
         }
         let stopped = Arc::new(AtomicBool::new(false));
         listen(stopped.clone());
-        Waiting { bar, stopped, searching: false }
+        Waiting { bar, stopped, searching: Once::new() }
     }
 }
 
@@ -262,15 +262,14 @@ impl Watch for Waiting {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    fn search(&mut self, runs: u64) -> bool {
-        if !self.searching {
-            self.searching = true;
+    fn search(&self, runs: u64) -> bool {
+        self.searching.call_once(|| {
             if let Ok(style) =
                 ProgressStyle::with_template("{spinner} searching for the load line, {msg}, {elapsed}")
             {
                 self.bar.set_style(style);
             }
-        }
+        });
         self.bar.set_message(format!("{runs} runs"));
         self.bar.tick();
         self.stopped.load(Ordering::Relaxed)

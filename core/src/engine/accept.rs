@@ -96,7 +96,7 @@ impl Engine {
         let seq = self.take_seq();
         let id = match &send.key {
             Some(keyed) => keyed.id,
-            None => EventId::at_edge(self.settings.lane, self.settings.incarnation, seq),
+            None => self.edge_ids.id(seq),
         };
         let fingerprint = match &send.key {
             Some(keyed) => Some(keyed.fingerprint),
@@ -216,7 +216,7 @@ impl Engine {
         let wait_until = self.now.after(self.application.limits.call_wait_max);
         let call = self.calls.insert(PendingCall {
             caller,
-            id: EventId::at_edge(self.settings.lane, self.settings.incarnation, seq),
+            id: self.edge_ids.id(seq),
             tenant,
             function,
             accepted: self.now,
@@ -224,6 +224,7 @@ impl Engine {
             wait_until,
             gone: false,
             waits: false,
+            timed: false,
         });
         self.call_of.insert(caller, call);
         self.totals.calls += 1;
@@ -234,15 +235,11 @@ impl Engine {
     pub(super) fn enqueue_call(&mut self, call: Ix<PendingCall>, first: bool) {
         let entry = &mut self.calls[call];
         entry.waits = true;
-        let (tenant, function, until) = (entry.tenant, entry.function, entry.wait_until);
+        let (tenant, function) = (entry.tenant, entry.function);
         self.tenants[tenant].waiting_calls += 1;
         self.totals.waiting_calls += 1;
         self.totals.peak_waiting_calls = self.totals.peak_waiting_calls.max(self.totals.waiting_calls);
-        if until > self.now {
-            self.timers.insert((until, Timer::CallWait(call)));
-        } else {
-            self.at_once.push(call);
-        }
+        self.fresh.push(call);
         let flow = self.flow(function, tenant);
         self.enqueue(flow, Item::Call(call), first);
     }
@@ -252,9 +249,11 @@ impl Engine {
         let entry = &mut self.calls[call];
         entry.waits = false;
         let (tenant, until) = (entry.tenant, entry.wait_until);
+        if std::mem::take(&mut entry.timed) {
+            self.timers.remove(until, Timer::CallWait(call));
+        }
         self.tenants[tenant].waiting_calls -= 1;
         self.totals.waiting_calls -= 1;
-        self.timers.remove(&(until, Timer::CallWait(call)));
     }
 
     fn keyed_call(
@@ -294,7 +293,7 @@ impl Engine {
         // A caller does not wait for the function's retry delays or its inbox's delay.
         self.events[event].ready = self.now;
         let until = self.now.after(self.application.limits.call_wait_max);
-        self.timers.insert((until, Timer::KeyedWait(id)));
+        self.timers.insert(until, Timer::KeyedWait(id));
         self.commit(vec![write], Then::AcceptCall { event }, effects);
         Ok(())
     }
@@ -311,10 +310,19 @@ impl Engine {
         }
     }
 
-    /// Calls that wait for nothing: those that did not start in this step are refused.
-    pub(super) fn refuse_at_once(&mut self, effects: &mut Effects) {
-        while let Some(call) = self.at_once.pop() {
-            self.call_waited(call, effects);
+    /// The step is over: calls that came in it and did not start wait from now on. Those that wait for nothing are
+    /// refused.
+    pub(super) fn leave_waiting(&mut self, effects: &mut Effects) {
+        while let Some(call) = self.fresh.pop() {
+            let Some(entry) = self.calls.get_mut(call).filter(|entry| entry.waits && !entry.timed) else {
+                continue;
+            };
+            if entry.wait_until > self.now {
+                entry.timed = true;
+                self.timers.insert(entry.wait_until, Timer::CallWait(call));
+            } else {
+                self.call_waited(call, effects);
+            }
         }
     }
 
@@ -522,7 +530,7 @@ impl Engine {
     pub(super) fn count_remembered(&mut self, bucket: Bucket, tenant: TenantIx, more: u64) -> u64 {
         let retention = self.application.limits.result_retention;
         let expires = Time((bucket.0 + 1).saturating_mul(BUCKET.0)).after(retention);
-        self.timers.insert((expires, Timer::Forget(bucket)));
+        self.timers.insert(expires, Timer::Forget(bucket));
         let count = self.remembered.entry(bucket).or_default().entry(tenant).or_default();
         // A damaged record can say any number.
         *count = count.saturating_add(more);

@@ -132,9 +132,7 @@ impl Engine {
         let invocations: Vec<_> = self.invocations.iter().map(|(_, entry)| entry.key).collect();
         for invocation in invocations {
             let Some(running) = self.invocations.remove(&invocation) else { continue };
-            if let Some(timer) = running.timer {
-                self.timers.remove(&timer);
-            }
+            self.ends_no_more(invocation, &running);
             self.give_back(invocation, &running, Usage::default(), effects);
             let (function, tenant) = (running.function, running.tenant);
             let fates: Vec<_> = running.items.into_iter().map(|item| (item, Fate::Again)).collect();

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::{
-    Effect, Effects, Engine, Event, Item, LOST_AFTER, Level, LimitName, Limited, Note, Phase, QueueIx,
+    Effect, Effects, Ends, Engine, Event, Item, LOST_AFTER, Level, LimitName, Limited, Note, Phase, QueueIx,
     Running, Start, StartedEvent, State, Then, Timer, Work,
     ahead::Begun,
     fair::{self, Blocker, Flow, FunctionIx, TenantIx},
@@ -118,9 +118,16 @@ impl Engine {
         let (charge, estimate) = self.scheduler.enter(flow, count);
         let invocation = InvocationId(self.next_invocation);
         self.next_invocation += 1;
-        let items_of = items.clone();
-        let running =
-            Running { function, tenant, flow, charge, estimate, items: items_of, awaits: 0, timer: None };
+        let running = Running {
+            function,
+            tenant,
+            flow,
+            charge,
+            estimate,
+            items: Vec::new(),
+            awaits: 0,
+            ends: Ends::NotStarted,
+        };
         let place = self.invocations.insert(invocation, running);
         let mut written = Written::default();
         for item in &items {
@@ -130,6 +137,7 @@ impl Engine {
         let awaits = self.ahead.wait(invocation, under_way) + u32::from(!writes.is_empty());
         if let Some(running) = self.invocations.get_mut(&invocation) {
             running.awaits = awaits;
+            running.items = items;
         }
         if !writes.is_empty() {
             self.commit(writes, Then::Start(invocation), effects);
@@ -210,10 +218,10 @@ impl Engine {
 
     /// The attempt is durable, or nothing had to be: the invocation starts.
     pub(super) fn started(&mut self, invocation: InvocationId, effects: &mut Effects) {
-        let Some(running) = self.invocations.get(&invocation) else { return };
+        let Some(running) = self.invocations.get_mut(&invocation) else { return };
+        running.ends = Ends::Deadline;
         let function = self.functions[running.function].clone();
         let deadline = self.now.after(self.terms[running.function].timeout);
-        let timer = (deadline, Timer::Deadline(invocation));
         let events = running.items.iter().filter_map(|item| match item {
             Item::Event(event) => {
                 let e = &self.events[*event];
@@ -229,11 +237,21 @@ impl Engine {
             _ => Work::Events(events.collect()),
         };
         let tenant = self.tenant_ids[running.tenant];
-        self.timers.insert(timer);
-        if let Some(running) = self.invocations.get_mut(&invocation) {
-            running.timer = Some(timer);
-        }
+        self.timers.began(running.function, invocation, deadline);
         effects.push(Effect::Start(Start { invocation, function, tenant, work, deadline }));
+    }
+
+    /// A run is over, and out of the table: nothing ends it any more.
+    pub(super) fn ends_no_more(&mut self, invocation: InvocationId, running: &Running) {
+        let invocations = &self.invocations;
+        match running.ends {
+            Ends::NotStarted => {}
+            Ends::Deadline => {
+                let runs = |other| invocations.get(&other).is_some();
+                self.timers.over(running.function, invocation, runs);
+            }
+            Ends::Lost(at) => self.timers.remove(at, Timer::Lost(invocation)),
+        }
     }
 
     /// The time is over: the worker is told to stop it, and gets a little time to say what it did.
@@ -246,9 +264,8 @@ impl Engine {
             let hidden = Span(delivery.visibility.0.saturating_sub(timeout.0));
             lost_at = self.now.after(hidden.max(Span::from_millis(100)));
         }
-        let timer = (lost_at, Timer::Lost(invocation));
-        running.timer = Some(timer);
-        self.timers.insert(timer);
+        running.ends = Ends::Lost(lost_at);
+        self.timers.insert(lost_at, Timer::Lost(invocation));
         effects.push(Effect::Stop(invocation));
     }
 

@@ -18,15 +18,13 @@ impl Engine {
     pub(super) fn finished(&mut self, invocation: InvocationId, outcome: Outcome, effects: &mut Effects) {
         // Stale: it was taken as lost, or belongs to an engine before this one.
         let Some(running) = self.invocations.remove(&invocation) else { return };
-        if let Some(timer) = running.timer {
-            self.timers.remove(&timer);
-        }
+        self.ends_no_more(invocation, &running);
         let Outcome { results, reads, writes: kv, usage } = self.bounded(outcome);
         self.give_back(invocation, &running, usage, effects);
         let Running { function, tenant, items, .. } = running;
         let tenant_id = self.tenant_ids[tenant];
-        let mut settling =
-            Settling { function, tenant, fates: Vec::new(), emitted: Vec::new(), stopped: Vec::new() };
+        let fates = Vec::with_capacity(items.len());
+        let mut settling = Settling { function, tenant, fates, emitted: Vec::new(), stopped: Vec::new() };
         let mut writes = Vec::new();
         let mut results = results.into_iter();
         let nothing_ran = |r: &EventResult| matches!(&r.verdict, Err(f) if f.kind == FailureKind::NotRun);

@@ -111,6 +111,8 @@ struct Other {
     runs: BTreeMap<InvocationId, ((Time, u64), usize)>,
     settled: BTreeMap<EventId, Settled>,
     dead: BTreeMap<EventId, (Seq, Dead)>,
+    /// Recorded dead letters that were asked for: what came of them here is known from then on.
+    asked_for: BTreeSet<EventId>,
     /// When this engine began: what was settled before is what was recorded.
     began: Time,
     shown: Shown,
@@ -235,6 +237,7 @@ impl Other {
             runs: BTreeMap::new(),
             settled: BTreeMap::new(),
             dead: BTreeMap::new(),
+            asked_for: BTreeSet::new(),
             began: Time(0),
             shown,
             last: BTreeMap::new(),
@@ -334,8 +337,9 @@ impl Other {
 
     /// The same event's dead letter, if it is one here too.
     fn letter(&mut self, seq: Seq, recorded: Dead) -> Option<(Seq, Dead)> {
-        let before = recorded.at < self.began;
-        self.dead.remove(&recorded.event.id).or_else(|| before.then_some((seq, recorded)))
+        let own = self.dead.remove(&recorded.event.id);
+        let before = recorded.at < self.began && self.asked_for.insert(recorded.event.id);
+        own.or_else(|| before.then_some((seq, recorded)))
     }
 
     fn step(&mut self, now: Time, input: Input, tally: &mut Tally) {

@@ -2,7 +2,7 @@
 //! and what is written as begun before it runs.
 
 use crate::world::{Do, World, application};
-use flyball_core::{FailureKind, Input, Seq, model::Rate};
+use flyball_core::{CommitResult, FailureKind, Input, Seq, model::Rate};
 
 /// The events that run, by invocation.
 fn running(world: &World) -> Vec<Vec<(Seq, u16)>> {
@@ -162,6 +162,32 @@ fn a_failed_commit_and_an_orderly_end_cost_nothing() {
     world.run_out();
     assert_eq!(world.engine.counts().done, 1);
     assert!(world.store.history.is_empty());
+}
+
+#[test]
+fn what_waits_again_after_a_stale_read_is_given_back_by_an_orderly_end() {
+    let mut world = World::new(application(5));
+    for _ in 0..4 {
+        world.send(0, "first", None);
+    }
+    world.commit_all();
+    let runs: Vec<_> = world.starts.keys().copied().collect();
+    assert_eq!(runs.len(), 2, "the other two wait");
+    let outcomes: Vec<_> = runs.iter().map(|run| world.outcome(*run, &Do::Count)).collect();
+    for (run, outcome) in runs.iter().zip(outcomes) {
+        world.report(*run, outcome);
+    }
+    // In the order in which they were asked for: the second had read what the first wrote.
+    let batches: Vec<_> = world.commits.keys().copied().collect();
+    let results: Vec<_> = batches.into_iter().map(|batch| world.commit(batch)).collect();
+    assert!(results.contains(&CommitResult::Conflict), "{results:?}");
+    assert_eq!(world.starts.len(), 2, "the slots are those of the two that had waited");
+    assert_eq!(world.engine.counts().waiting, 1);
+    world.step(Input::Close);
+    world.commit_all();
+    let waiting: Vec<_> = world.store.waiting.values().collect();
+    assert_eq!(waiting.len(), 3);
+    assert!(waiting.iter().all(|waiting| waiting.running.is_none() && waiting.attempt == 0), "{waiting:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::world::{Do, World, application};
 use flyball_core::{
-    Body, CallerId, Effect, Engine, Input, InvocationId, Seq, Settings, Span, Time,
+    Body, CallerId, Effect, Engine, FailureKind, Input, InvocationId, Seq, Settings, Span, Time,
     journal::{Decoder, EffectsHash, Encoder, End, Entry, Head, Replay, ReplayError, Step, Tally, WhatIf},
     model::Shared,
 };
@@ -340,6 +340,24 @@ fn a_what_if_with_a_shorter_timeout_ends_runs_that_took_longer() {
     assert_eq!((recorded.counts.done, recorded.counts.dead), (1, 0));
     assert_eq!((estimate.counts.done, estimate.counts.dead), (0, 1));
     assert_eq!(assumed, 2, "its second and third run");
+}
+
+/// Found by the property below: a dead letter from before the engine began was discarded and then redriven as well.
+#[test]
+fn a_what_if_has_a_dead_letter_from_before_once() {
+    let mut world = World::new(application(4));
+    world.send(0, "first", None);
+    world.commit_all();
+    let invocation = *world.starts.keys().next().unwrap();
+    world.finish(invocation, &Do::Fail(FailureKind::Permanent));
+    world.commit_all();
+    world.advance(Span::from_millis(1));
+    world.crash();
+    crate::perform(&mut world, crate::Act::Discard);
+    crate::perform(&mut world, crate::Act::Redrive);
+    world.advance(Span::ZERO);
+    let (recorded, estimate, _) = what_if(&world.log.bytes, application(4));
+    assert_eq!((recorded.counts.refused, estimate.counts.refused), (1, 0));
 }
 
 proptest! {

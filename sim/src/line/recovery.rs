@@ -3,10 +3,10 @@
 use flyball_app::workload::{Shape, Volume};
 use flyball_core::Span;
 
-use super::Trials;
+use super::Trial;
 use crate::{
     plan::{Plan, Problem},
-    result::{CurvePoint, LoadLineResult, Recovery, RunResult, figure},
+    result::{CurvePoint, Recovery, RunResult, figure},
 };
 
 /// The load goes back after this share of the time.
@@ -16,39 +16,46 @@ const LOWEST: f64 = 1.0 / 64.0;
 /// Answers in the last tenth that may be bad, percent.
 const ERRORS_PERCENT_MAX: f64 = 0.5;
 
+/// The way back, and what was tried on it.
+#[derive(Debug, Default)]
+pub(super) struct WayBack {
+    pub recovery: Recovery,
+    pub curve: Vec<CurvePoint>,
+}
+
 /// Finds it: at the line itself first, then lower and lower.
 pub(super) fn recovery(
-    trials: &mut Trials<'_, '_>,
-    line: &mut LoadLineResult,
-    holds: f64,
-    breaks: f64,
-) -> Result<(), Problem> {
+    trial: &Trial<'_>,
+    seed: u64,
+    base_per_s: f64,
+    (holds, breaks): (f64, f64),
+) -> Result<WayBack, Problem> {
     // Well beyond the line, so that it is surely broken when the relief comes.
     let above = breaks * 1.2;
-    let waited_s = figure(trials.plan.duration.0 as f64 / 1e6 * (1.0 - RELIEF_AT));
+    let waited_s = figure(trial.plan.duration.0 as f64 / 1e6 * (1.0 - RELIEF_AT));
+    let mut way = WayBack::default();
     let mut load = holds;
     let mut last_not = 0.0;
     while load >= holds * LOWEST {
-        let Some(plan) = trials.plan.with_relief(load / above) else { return Ok(()) };
-        let seed = trials.seeds.first().copied().unwrap_or(0);
-        let Some(run) = trials.one(&plan, seed, above)? else { return Ok(()) };
+        let Some(plan) = trial.plan.with_relief(load / above) else { return Ok(way) };
+        let Some(run) = trial.one(&plan, seed, above)? else { return Ok(way) };
         let after_s = recovered(&run);
-        line.curve.push(CurvePoint {
+        way.curve.push(CurvePoint {
             load_factor: figure(load),
-            arrivals_per_s: figure(load * line.base_per_s),
+            arrivals_per_s: figure(load * base_per_s),
             on_way_back: true,
             holds: after_s.is_some(),
             ..lately(&run)
         });
         if let Some(after_s) = after_s {
-            line.recovery = Recovery::At { load_factor: figure(load), after_s };
-            return Ok(());
+            way.recovery = Recovery::At { load_factor: figure(load), after_s };
+            return Ok(way);
         }
         last_not = load;
         load *= 0.65;
     }
-    line.recovery = Recovery::NotAbove { load_factor: figure(last_not), waited_s };
-    Ok(())
+    way.recovery = Recovery::NotAbove { load_factor: figure(last_not), waited_s };
+    Ok(way)
 }
 
 /// What the last quarter of a run was like.

@@ -1,8 +1,8 @@
 //! Which assumptions the line rests on.
 
-use super::{Bracket, Trials, WIDTH_COARSE, bracket};
+use super::{Bracket, Trial, WIDTH_COARSE, bracket};
 use crate::{
-    plan::Problem,
+    plan::{Plan, Problem},
     result::{Sensitivity, WallSide, figure},
 };
 
@@ -13,47 +13,58 @@ const TOLD: usize = 3;
 /// How much less and more is tried.
 const SHARE: f64 = 0.3;
 
-/// The assumptions that move the line most.
-pub(super) fn sensitive(trials: &mut Trials<'_, '_>, holds: f64) -> Result<Vec<Sensitivity>, Problem> {
+/// A value that is turned: which assumption, and by which factor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    assumption: usize,
+    factor: f64,
+}
+
+/// What is tried: each assumption that can be turned, both ways.
+pub(super) fn turns(plan: &Plan) -> Vec<Turn> {
+    let assumptions = plan.assumptions.iter().enumerate().filter(|(_, a)| a.knob.is_some());
+    let both = |(assumption, _)| [1.0 - SHARE, 1.0 + SHARE].map(|factor| Turn { assumption, factor });
+    assumptions.take(TRIED_MAX).flat_map(both).collect()
+}
+
+/// The assumptions that move the line most, by what came of their turns.
+pub(super) fn sensitive(plan: &Plan, holds: f64, sides: &[(Turn, WallSide)]) -> Vec<Sensitivity> {
     let mut found: Vec<(f64, Sensitivity)> = Vec::new();
-    let assumptions = trials.plan.assumptions.iter().enumerate();
-    let turned: Vec<usize> =
-        assumptions.filter(|(_, a)| a.knob.is_some()).map(|(n, _)| n).take(TRIED_MAX).collect();
-    for number in turned {
-        let Some(less) = side(trials, number, 1.0 - SHARE, holds)? else { break };
-        let Some(more) = side(trials, number, 1.0 + SHARE, holds)? else { break };
-        let moves = (less.holds_at / holds).max(holds / less.holds_at.max(1e-9));
-        let moves = moves.max(more.holds_at / holds).max(holds / more.holds_at.max(1e-9));
-        let Some(assumption) = trials.plan.assumptions.get(number) else { continue };
+    for pair in sides.windows(2) {
+        let [(less_by, less), (more_by, more)] = pair else { continue };
+        let Some(assumption) = plan.assumptions.get(less_by.assumption) else { continue };
+        if less_by.assumption != more_by.assumption {
+            continue;
+        }
+        let moves = |side: &WallSide| (side.holds_at / holds).max(holds / side.holds_at.max(1e-9));
         let sensitivity = Sensitivity {
             what: assumption.what.clone(),
             value: assumption.value.clone(),
             key: assumption.key.clone().unwrap_or_default(),
-            less,
-            more,
+            less: less.clone(),
+            more: more.clone(),
         };
-        found.push((moves, sensitivity));
+        found.push((moves(less).max(moves(more)), sensitivity));
     }
     // What moves it less than the search can see moves nothing.
     found.retain(|(moves, _)| *moves > WIDTH_COARSE);
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
-    Ok(found.into_iter().take(TOLD).map(|(_, sensitivity)| sensitivity).collect())
+    found.into_iter().take(TOLD).map(|(_, sensitivity)| sensitivity).collect()
 }
 
-/// The line with another value of an assumption.
-fn side(
-    trials: &mut Trials<'_, '_>,
-    number: usize,
-    factor: f64,
+/// The line with another value of an assumption. `None`: broken off.
+pub(super) fn side(
+    trial: &Trial<'_>,
+    seed: u64,
+    turn: Turn,
     holds: f64,
-) -> Result<Option<WallSide>, Problem> {
-    let Some((plan, value)) = trials.plan.with_assumption_scaled(number, factor) else {
-        return Ok(Some(WallSide { holds_at: figure(holds), ..WallSide::default() }));
+) -> Result<Option<(Turn, WallSide)>, Problem> {
+    let Some((plan, value)) = trial.plan.with_assumption_scaled(turn.assumption, turn.factor) else {
+        return Ok(Some((turn, WallSide { holds_at: figure(holds), ..WallSide::default() })));
     };
-    let seed = trials.seeds.first().copied().unwrap_or(0);
     let mut because = String::new();
     let found = bracket(holds, WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
-        let Some(run) = trials.one(&plan, seed, load)? else { return Ok(None) };
+        let Some(run) = trial.one(&plan, seed, load)? else { return Ok(None) };
         let broken = run.broken().next();
         if let Some(limit) = broken.and_then(|promise| promise.broken.as_ref()?.because.as_ref()) {
             because = [limit.of.as_str(), limit.name.as_str()].join(" ").trim().to_string();
@@ -66,6 +77,6 @@ fn side(
             Bracket::Never { tried } => tried,
             Bracket::Zero { .. } => 0.0,
         };
-        WallSide { value, holds_at: figure(holds_at), because }
+        (turn, WallSide { value, holds_at: figure(holds_at), because })
     }))
 }

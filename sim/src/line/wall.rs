@@ -1,12 +1,17 @@
 //! What breaks first, and what is behind it.
 
-use super::{Bracket, Trials, WIDTH_COARSE, bracket, recovery, sensitivity};
+use super::{
+    Bracket, Trial, Trials, WIDTH_COARSE, bracket,
+    recovery::{self, WayBack},
+    sensitivity::{self, Turn},
+    side_by_side,
+};
 use crate::{
     plan::{Plan, Problem},
-    result::{LimitRef, LineVerdict, LoadLineResult, Raising, RunResult, Scope, Wall, figure},
+    result::{LimitRef, LineVerdict, LoadLineResult, Raising, RunResult, Scope, Wall, WallSide, figure},
 };
 
-impl Trials<'_, '_> {
+impl Trials<'_> {
     /// Says what there is to say about the line that was found.
     pub(super) fn explain(&mut self, line: &mut LoadLineResult, thorough: bool) -> Result<(), Problem> {
         let (holds, breaks) = match line.verdict {
@@ -40,45 +45,85 @@ impl Trials<'_, '_> {
         if !thorough || holds == 0.0 {
             return Ok(());
         }
-        recovery::recovery(self, line, holds, breaks)?;
-        line.raising = self.raising(line, holds)?;
-        line.sensitive = sensitivity::sensitive(self, holds)?;
-        Ok(())
+        self.ask_around(line, (holds, breaks))
     }
 
-    /// What twice as much of the wall's limit would bring.
-    fn raising(&mut self, line: &LoadLineResult, holds: f64) -> Result<Option<Raising>, Problem> {
-        let Some(limit) = line.wall.as_ref().and_then(|wall| wall.because.clone()) else { return Ok(None) };
-        let Some(plan) = self.plan.with_limit_raised(&limit) else { return Ok(None) };
+    /// What else there is to ask about the line, all of it side by side.
+    fn ask_around(&self, line: &mut LoadLineResult, (holds, breaks): (f64, f64)) -> Result<(), Problem> {
+        /// A question, and its answer.
+        enum Asked {
+            WayBack,
+            Raising,
+            Turn(Turn),
+        }
+        enum Told {
+            WayBack(WayBack),
+            Raising(Option<Raising>),
+            Turn(Option<(Turn, WallSide)>),
+        }
+        let (trial, before) = (self.trial, &*line);
         let seed = self.seeds.first().copied().unwrap_or(0);
-        let mut last_broken = None;
-        let found = bracket(holds, WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
-            let Some(run) = self.one(&plan, seed, load)? else { return Ok(None) };
-            let held = run.broken().next().is_none();
-            if !held {
-                last_broken = Some((load, run));
+        // The longest first.
+        let turns = sensitivity::turns(trial.plan).into_iter().map(Asked::Turn);
+        let asked: Vec<Asked> = [Asked::WayBack, Asked::Raising].into_iter().chain(turns).collect();
+        let told = side_by_side(self.hands, &asked, |asked| match asked {
+            Asked::WayBack => {
+                recovery::recovery(trial, seed, before.base_per_s, (holds, breaks)).map(Told::WayBack)
             }
-            Ok(Some(held))
-        })?;
-        let (held, never) = match found {
-            Some(Bracket::Between { holds, .. }) => (holds, false),
-            Some(Bracket::Never { tried }) => (tried, true),
-            Some(Bracket::Zero { .. }) | None => return Ok(None),
-        };
-        let next = last_broken.and_then(|(load, run)| wall(&run, load, line.base_per_s)).map(Box::new);
-        let by = line.headroom.iter().chain(line.beyond.iter().flat_map(|run| &run.limits));
-        let by =
-            by.filter(|l| l.limit.name == limit.name && l.limit.of == limit.of).map(|l| l.raised_by.clone());
-        Ok(Some(Raising {
-            to: limit.value * 2.0,
-            by: by.into_iter().next().unwrap_or_default(),
-            limit,
-            holds_at: figure(held),
-            holds_at_per_s: figure(held * line.base_per_s),
-            never_breaks: never,
-            next,
-        }))
+            Asked::Raising => raising(trial, seed, before, holds).map(Told::Raising),
+            Asked::Turn(turn) => sensitivity::side(trial, seed, *turn, holds).map(Told::Turn),
+        });
+        let mut sides = Vec::new();
+        for told in told {
+            match told? {
+                Told::WayBack(way) => {
+                    line.recovery = way.recovery;
+                    line.curve.extend(way.curve);
+                }
+                Told::Raising(raising) => line.raising = raising,
+                Told::Turn(side) => sides.extend(side),
+            }
+        }
+        line.sensitive = sensitivity::sensitive(trial.plan, holds, &sides);
+        Ok(())
     }
+}
+
+/// What twice as much of the wall's limit would bring.
+fn raising(
+    trial: &Trial<'_>,
+    seed: u64,
+    line: &LoadLineResult,
+    holds: f64,
+) -> Result<Option<Raising>, Problem> {
+    let Some(limit) = line.wall.as_ref().and_then(|wall| wall.because.clone()) else { return Ok(None) };
+    let Some(plan) = trial.plan.with_limit_raised(&limit) else { return Ok(None) };
+    let mut last_broken = None;
+    let found = bracket(holds, WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
+        let Some(run) = trial.one(&plan, seed, load)? else { return Ok(None) };
+        let held = run.broken().next().is_none();
+        if !held {
+            last_broken = Some((load, run));
+        }
+        Ok(Some(held))
+    })?;
+    let (held, never) = match found {
+        Some(Bracket::Between { holds, .. }) => (holds, false),
+        Some(Bracket::Never { tried }) => (tried, true),
+        Some(Bracket::Zero { .. }) | None => return Ok(None),
+    };
+    let next = last_broken.and_then(|(load, run)| wall(&run, load, line.base_per_s)).map(Box::new);
+    let by = line.headroom.iter().chain(line.beyond.iter().flat_map(|run| &run.limits));
+    let by = by.filter(|l| l.limit.name == limit.name && l.limit.of == limit.of).map(|l| l.raised_by.clone());
+    Ok(Some(Raising {
+        to: limit.value * 2.0,
+        by: by.into_iter().next().unwrap_or_default(),
+        limit,
+        holds_at: figure(held),
+        holds_at_per_s: figure(held * line.base_per_s),
+        never_breaks: never,
+        next,
+    }))
 }
 
 /// What a run broke by.

@@ -53,6 +53,10 @@ impl Histogram {
     }
 
     fn count_in(&mut self, bucket: usize, n: u32) {
+        if let Some(count) = self.counts.get_mut(bucket.wrapping_sub(self.first)) {
+            *count = count.saturating_add(n);
+            return;
+        }
         let aligned = bucket - bucket % PER_DOUBLING as usize;
         if self.counts.is_empty() {
             self.first = aligned;

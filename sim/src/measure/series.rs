@@ -28,18 +28,30 @@ impl Slot for f64 {
 /// There are never more slots than it was made for: where time goes on beyond them, two and two become one and a
 /// slot lasts twice as long. A slot begins with its first microsecond and ends before the next one's; the very end
 /// of the last slot still belongs to it, so that what happens when a run ends needs no slot of its own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Series<T> {
     start: Time,
     slot: Span,
     slots_max: usize,
     slots: Vec<T>,
+    /// The slot that was changed last, from its first microsecond to before this one: most changes are of it.
+    at: usize,
+    from: Time,
+    until: Time,
 }
 
 impl<T: Slot> Series<T> {
     /// From `start`, in slots of at first that length (at least 1 µs), at most so many (at least 1).
     pub fn new(start: Time, slot: Span, slots_max: usize) -> Series<T> {
-        Series { start, slot: slot.max(Span(1)), slots_max: slots_max.max(1), slots: Vec::new() }
+        Series {
+            start,
+            slot: slot.max(Span(1)),
+            slots_max: slots_max.max(1),
+            slots: Vec::new(),
+            at: 0,
+            from: start,
+            until: start,
+        }
     }
 
     /// For a run of that duration: all series of a run get the same slots, and no slot grows while it lasts.
@@ -49,19 +61,32 @@ impl<T: Slot> Series<T> {
 
     /// Changes the slot of this moment. What is before the beginning belongs to the first one.
     pub fn update(&mut self, now: Time, change: impl FnOnce(&mut T)) {
-        self.fit(now);
-        let place = self.place_of(now);
-        if place >= self.slots.len() {
-            self.slots.resize_with(place + 1, T::default);
+        if !self.is_at(now) {
+            self.turn_to(now);
         }
-        if let Some(slot) = self.slots.get_mut(place) {
+        if let Some(slot) = self.slots.get_mut(self.at) {
             change(slot);
         }
+    }
+
+    /// Whether a moment is in the slot that was changed last.
+    fn is_at(&self, now: Time) -> bool {
+        self.from <= now && now < self.until
+    }
+
+    fn turn_to(&mut self, now: Time) {
+        self.fit(now);
+        self.at = self.place_of(now);
+        if self.at >= self.slots.len() {
+            self.slots.resize_with(self.at + 1, T::default);
+        }
+        (self.from, self.until) = (self.begin_of(self.at), self.begin_of(self.at + 1));
     }
 
     /// The run ends: from now on there is a slot for each moment up to `until`, and none after.
     pub fn close(&mut self, until: Time) {
         self.fit(until);
+        self.until = self.from;
         let offset = until.0.saturating_sub(self.start.0);
         let length = usize::try_from(offset.div_ceil(self.slot.0)).unwrap_or(usize::MAX);
         let length = length.clamp(1, self.slots_max);
@@ -97,6 +122,7 @@ impl<T: Slot> Series<T> {
         let offset = now.0.saturating_sub(self.start.0);
         while u128::from(offset) > u128::from(self.slot.0) * self.slots_max as u128 {
             self.slot = Span(self.slot.0.saturating_mul(2));
+            self.until = self.from;
             let mut joined: Vec<T> = Vec::with_capacity(self.slots.len().div_ceil(2));
             for (place, slot) in std::mem::take(&mut self.slots).into_iter().enumerate() {
                 match joined.last_mut() {
@@ -123,6 +149,16 @@ pub struct GaugeSlot {
 }
 
 impl GaugeSlot {
+    /// It had a value for so many microseconds.
+    fn add(&mut self, value: f64, micros: f64) {
+        if micros > 0.0 {
+            self.max = self.max.max(value);
+            self.last = value;
+            self.integral += value * micros;
+            self.covered += micros;
+        }
+    }
+
     /// The mean over the slot's time.
     pub fn mean(&self) -> f64 {
         if self.covered > 0.0 { self.integral / self.covered } else { self.last }
@@ -138,8 +174,13 @@ impl Slot for GaugeSlot {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "not before 285 years of microseconds")]
+fn micros(from: Time, until: Time) -> f64 {
+    until.0.saturating_sub(from.0) as f64
+}
+
 /// Something that has a value at every moment (concurrency, backlog), over time. Values are 0 or more.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct GaugeSeries {
     series: Series<GaugeSlot>,
     value: f64,
@@ -154,6 +195,18 @@ impl GaugeSeries {
 
     /// It has that value from now on. A moment before the last one counts as the last one.
     pub fn set(&mut self, now: Time, value: f64) {
+        // Most changes are within one slot.
+        if self.since <= now && self.series.is_at(self.since) && self.series.is_at(now) {
+            let lasted = micros(self.since, now);
+            let before = std::mem::replace(&mut self.value, value);
+            self.since = now;
+            self.series.update(now, |slot| {
+                slot.add(before, lasted);
+                slot.max = slot.max.max(value);
+                slot.last = value;
+            });
+            return;
+        }
         self.advance(now);
         self.value = value;
         self.series.update(self.since, |slot| {
@@ -186,14 +239,8 @@ impl GaugeSeries {
             let end = self.series.begin_of(place + 1);
             // The very end belongs to the last slot.
             let end = if end > self.since { end.min(now) } else { now };
-            #[expect(clippy::cast_precision_loss, reason = "not before 285 years of microseconds")]
-            let micros = (end.0 - self.since.0) as f64;
-            self.series.update(self.since, |slot| {
-                slot.max = slot.max.max(value);
-                slot.last = value;
-                slot.integral += value * micros;
-                slot.covered += micros;
-            });
+            let lasted = micros(self.since, end);
+            self.series.update(self.since, |slot| slot.add(value, lasted));
             self.since = end;
         }
     }

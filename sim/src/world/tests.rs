@@ -108,7 +108,7 @@ fn the_line_of_a_function_is_where_its_slots_are_full() {
     let workload = workload(10.0, Span::from_millis(100), Span::from_secs(300));
     let plan = Plan::flyball(&application(10, "1s"), &workload).unwrap();
     let search = crate::line::Search { thorough: true, ..crate::line::Search::from_seed(7) };
-    let line = crate::line::load_line(&plan, &search, &mut |_| false).unwrap();
+    let line = crate::line::load_line(&plan, &search, &crate::line::InTurn, &|_| false).unwrap();
     let crate::result::LineVerdict::Found { holds_at, breaks_at, .. } = line.verdict else {
         panic!("{line:?}")
     };
