@@ -114,7 +114,11 @@ fn read(text: &str, new: impl Fn() -> Builder, format: Format) -> Result<Parsed,
     }
     match format {
         Format::Yaml => return yaml::read(text, new),
-        Format::Json => json::read(text, &mut builder)?,
+        Format::Json => {
+            if let Err(error) = json::read(text, &mut builder) {
+                return json::with_placeholders(text, new()).unwrap_or(Err(error));
+            }
+        }
         Format::Toml => toml::read(text, &mut builder)?,
     }
     Ok(builder.finish())

@@ -1,7 +1,7 @@
-//! Lists and maps in brackets that go on at a lower indentation than they began with.
+//! Lists and maps in brackets, and texts in quotes, that go on at a lower indentation than they began with.
 //!
 //! YAML's grammar forbids that; the readers that CloudFormation and its tools stand on do not mind, and templates have
-//! it. So where our reader stops there, the lines inside the brackets become one.
+//! it. So where our reader stops there, the lines inside the brackets or quotes become one.
 
 /// The text with the brackets that begin at or behind byte `from` on one line, as many characters as before. `None`:
 /// there are none, or they are on one line already.
@@ -20,6 +20,39 @@ pub(super) fn on_one_line(text: &str, from: usize) -> Option<String> {
         if state.depth == 0 {
             out.push_str(rest.get(at + char.len_utf8()..)?);
             return changed.then_some(out);
+        }
+    }
+    None
+}
+
+/// The text with the value in quotes that begins at byte `at` on one line, as many characters as before: a break
+/// between its lines stands for a space anyway. `None`: there is none, it does not end, or it is on one line already.
+pub(super) fn quotes_on_one_line(text: &str, at: usize) -> Option<String> {
+    let (before, rest) = text.split_at_checked(at)?;
+    let mut chars = rest.char_indices().peekable();
+    let (_, quote) = chars.next().filter(|(_, char)| matches!(char, '"' | '\''))?;
+    let mut out = String::with_capacity(text.len());
+    out.push_str(before);
+    out.push(quote);
+    let (mut escaped, mut changed) = (false, false);
+    while let Some((at, char)) = chars.next() {
+        let breaks = matches!(char, '\n' | '\r');
+        changed |= breaks;
+        out.push(if breaks { ' ' } else { char });
+        if std::mem::take(&mut escaped) {
+            continue;
+        }
+        escaped = quote == '"' && char == '\\';
+        if char != quote {
+            continue;
+        }
+        // A quote that is doubled stands for itself.
+        match chars.next_if(|(_, next)| quote == '\'' && *next == quote) {
+            Some((_, doubled)) => out.push(doubled),
+            None => {
+                out.push_str(rest.get(at + char.len_utf8()..)?);
+                return changed.then_some(out);
+            }
         }
     }
     None
@@ -84,7 +117,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::on_one_line;
+    use super::{on_one_line, quotes_on_one_line};
 
     #[test]
     fn lines_become_one_and_nothing_moves() {
@@ -100,5 +133,19 @@ mod tests {
         }
         assert_eq!(on_one_line("a: [1,\n2", 0), None, "it never ends");
         assert_eq!(on_one_line("a: 1", 0), None);
+    }
+
+    #[test]
+    fn lines_in_quotes_become_one_and_nothing_moves() {
+        let table = [
+            ("a: \"é\n b \\\" c\"\nb: 1", "a: \"é  b \\\" c\"\nb: 1"),
+            ("a: 'it''s\n'''\nb: 1", "a: 'it''s '''\nb: 1"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(quotes_on_one_line(text, 3).as_deref(), Some(expected));
+        }
+        assert_eq!(quotes_on_one_line("a: 'b'\nc: 1", 3), None, "it is on one line");
+        assert_eq!(quotes_on_one_line("a: 'b\nc: 1", 3), None, "it never ends");
+        assert_eq!(quotes_on_one_line("a: 1\n", 3), None);
     }
 }

@@ -3,10 +3,10 @@
 use jsonc_parser::{Scanner, ScannerOptions, tokens::Token};
 
 use super::{
-    ParseError,
+    ParseError, Parsed,
     builder::{Builder, Put, Wrap, quoted},
 };
-use crate::document::Value;
+use crate::document::{Tree, Value};
 
 const OPTIONS: ScannerOptions = ScannerOptions {
     allow_single_quoted_strings: false,
@@ -18,6 +18,67 @@ const OPTIONS: ScannerOptions = ScannerOptions {
 };
 
 const HELP: &str = "look at this place and the one before it: a comma, a quote or a bracket";
+
+/// Stands before the name of a placeholder, where `{` stood. A control character: no file has it there.
+const PLACEHOLDER: char = '\u{7f}';
+
+/// The longest name of a placeholder, bytes.
+const PLACEHOLDER_BYTES_MAX: usize = 256;
+
+/// Reads a text in which `${Name}` stands where a value must, without quotes: a definition whose number another file
+/// fills in. It is read as the text `${Name}`. `None`: there is none in it.
+pub(super) fn with_placeholders(text: &str, mut builder: Builder) -> Option<Result<Parsed, ParseError>> {
+    let quoted = placeholders_in_quotes(text)?;
+    if let Err(error) = read(&quoted, &mut builder) {
+        return Some(Err(error));
+    }
+    let mut parsed = builder.finish();
+    parsed.documents.iter_mut().for_each(name_placeholders);
+    Some(Ok(parsed))
+}
+
+/// The text with quotes around its placeholders, as many bytes as before. `None`: it has none outside of quotes.
+fn placeholders_in_quotes(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let (mut quoted, mut escaped, mut found) = (false, false, false);
+    let mut rest = text;
+    while let Some(char) = rest.chars().next() {
+        let behind = rest.get(char.len_utf8()..)?;
+        let name = rest.strip_prefix("${").filter(|_| !quoted).and_then(|inside| {
+            let end = inside.bytes().take(PLACEHOLDER_BYTES_MAX).position(|byte| byte == b'}')?;
+            inside.get(..end).filter(|name| !name.contains(['"', '\\', '\n', '\r']))
+        });
+        if let Some(name) = name {
+            found = true;
+            out.extend(['"', PLACEHOLDER]);
+            out.push_str(name);
+            out.push('"');
+            rest = rest.get(name.len() + 3..)?;
+            continue;
+        }
+        (quoted, escaped) = match char {
+            '"' if !escaped => (!quoted, false),
+            '\\' if quoted => (true, !escaped),
+            _ => (quoted, false),
+        };
+        out.push(char);
+        rest = behind;
+    }
+    found.then_some(out)
+}
+
+fn name_placeholders(tree: &mut Tree) {
+    match &mut tree.value {
+        Value::Map(entries) => entries.iter_mut().for_each(|entry| name_placeholders(&mut entry.value)),
+        Value::List(items) => items.iter_mut().for_each(name_placeholders),
+        Value::Text(text) => {
+            if let Some(name) = text.strip_prefix(PLACEHOLDER) {
+                *text = format!("${{{name}}}");
+            }
+        }
+        _ => {}
+    }
+}
 
 /// What may come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -151,6 +151,25 @@ fn brackets_may_end_at_a_lower_indentation() {
 }
 
 #[test]
+fn a_placeholder_of_json_needs_no_quotes() {
+    let text = "{\"a\": ${Longest}, \"b\": [\"${In}, \\\"${quotes}\", ${ two }], \"c\": 1}";
+    let (files, parsed) = read_all(text, Format::Json);
+    let tree = &parsed.unwrap().documents[0];
+    assert_eq!(show(tree), r#"{a: "${Longest}", b: ["${In}, \"${quotes}", "${ two }"], c: 1}"#);
+    assert_eq!(files.place(tree.get("c").unwrap().span).column, 63);
+    let open = json("{\"a\": ${Longest, \"b\": 1}");
+    assert!(open.starts_with("6.."), "it does not end: {open}");
+    assert!(json("{\"a\": ${Longest} \"b\": 1}").contains("must stand"), "what else is wrong is told");
+}
+
+#[test]
+fn quotes_may_go_on_at_a_lower_indentation() {
+    let text = "a:\n    b: \"Tells it. \n    Or \\\"not\\\".\"\nc:\n  d: 'one\ntwo'\ne: 1";
+    assert_eq!(yaml(text), r#"{a: {b: "Tells it.      Or \"not\"."}, c: {d: "one two"}, e: 1}"#);
+    assert!(yaml("a:\n  b: 'one\ntwo").contains("quote"), "{}", yaml("a:\n  b: 'one\ntwo"));
+}
+
+#[test]
 fn marks_of_unicode_line_ends_and_tabs() {
     assert_eq!(yaml("\u{feff}a: 1\r\nb:\r\n  - |\r\n    x\r\n    y\r\n"), "{a: 1, b: [\"x\\ny\\n\"]}");
     assert_eq!(json("\u{feff}{\"a\":\r\n\t1}"), "{a: 1}");

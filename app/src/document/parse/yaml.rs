@@ -56,8 +56,12 @@ pub(super) fn read(text: &str, new: impl Fn() -> Builder) -> Result<Parsed, Pars
         // Other readers take a tab behind a colon. A space in its place moves nothing.
         let changed = match read.contains(":\t") {
             true => Some(read.replace(":\t", ": ")),
-            false if stop.indentation && again <= AGAIN_MAX => brackets::on_one_line(&read, stop.open),
-            false => None,
+            false if again > AGAIN_MAX => None,
+            false => match stop.outdented {
+                Some(Outdented::Brackets(from)) => brackets::on_one_line(&read, from),
+                Some(Outdented::Quotes(at)) => brackets::quotes_on_one_line(&read, at),
+                None => None,
+            },
         };
         match changed {
             Some(changed) => read = Cow::Owned(changed),
@@ -70,9 +74,15 @@ pub(super) fn read(text: &str, new: impl Fn() -> Builder) -> Result<Parsed, Pars
 struct Stop {
     error: ParseError,
     /// A line is not indented as its value must be.
-    indentation: bool,
-    /// Where the outermost brackets begin that are open, or the end of what was read. In the text that was read.
-    open: usize,
+    outdented: Option<Outdented>,
+}
+
+/// What goes on at a lower indentation than it may, and the byte of the text that was read at which it begins.
+enum Outdented {
+    /// Brackets: the outermost that are open, or the end of what was read.
+    Brackets(usize),
+    /// A text in quotes.
+    Quotes(usize),
 }
 
 /// Reads `read`, which is `text` with other characters in some places, and as many.
@@ -88,7 +98,7 @@ fn read_into(text: &str, read: &str, builder: &mut Builder) -> Result<(), Stop> 
     // Where the brackets that are open began, and the last event, in characters.
     let (mut open, mut behind) = (None, 0);
     for event in Parser::new_from_str(read) {
-        let (indentation, error) = match event {
+        let (outdented, error) = match event {
             Ok((event, marks)) => {
                 let start = marks.start.index();
                 match reader.event(event, marks) {
@@ -98,21 +108,27 @@ fn read_into(text: &str, read: &str, builder: &mut Builder) -> Result<(), Stop> 
                         behind = marks.end.index();
                         continue;
                     }
-                    Err(error) => (false, error),
+                    Err(error) => (None, error),
                 }
             }
             Err(error) => {
                 let at = reader.offsets.byte(error.marker().index());
-                let indentation = error.info().contains("invalid indentation");
+                let start = |index: usize| read.char_indices().nth(index).map_or(read.len(), |(at, _)| at);
+                let outdented = match error.info() {
+                    info if !info.contains("invalid indentation") => None,
+                    info if info.contains("quoted scalar") => {
+                        Some(Outdented::Quotes(start(error.marker().index())))
+                    }
+                    _ => Some(Outdented::Brackets(start(open.unwrap_or(behind)))),
+                };
                 let error = match error.info().contains("recursion limit") {
                     true => reader.builder.too_deep(at..at),
                     false => reader.builder.error(at..at, lowered(error.info()), help(text, at)),
                 };
-                (indentation, error)
+                (outdented, error)
             }
         };
-        let open = read.char_indices().nth(open.unwrap_or(behind)).map_or(read.len(), |(at, _)| at);
-        return Err(Stop { error, indentation, open });
+        return Err(Stop { error, outdented });
     }
     Ok(())
 }
