@@ -133,6 +133,20 @@ fn variables_that_multiply_or_go_round_become_unknown() {
 }
 
 #[test]
+fn what_a_plugin_writes_for_region_and_account_is_read() {
+    let topic = "resources: {Resources: {Told: {Type: AWS::SNS::Topic, Properties: {TopicName: told}}}}";
+    let event = "{sns: 'arn:aws:sns:#{AWS::Region}:#{AWS::AccountId}:told'}";
+    let text = format!(
+        "service: s\nprovider: {{name: aws}}\nplugins: [serverless-pseudo-parameters]\n\
+         functions: {{hear: {{handler: h, events: [{event}]}}}}\n{topic}"
+    );
+    let shown = of_text(&text).design.to_string();
+    assert!(shown.contains("Told --subscription, async, wired--> HearLambdaFunction"), "{shown}");
+    let elsewhere = of_text(&text.replace("TopicName: told", "TopicName: other")).design.to_string();
+    assert!(!elsewhere.contains('}'), "a topic of elsewhere has its name: {elsewhere}");
+}
+
+#[test]
 fn four_times_the_functions_take_about_four_times_as_long() {
     let service = |functions: usize| {
         let functions: String = (0..functions)

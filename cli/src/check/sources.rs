@@ -41,11 +41,13 @@ const SKIPPED: [&str; 10] = [
 ];
 
 /// What the working directory is asked for where no path is given, in this order.
-const DEFAULTS: [&str; 7] = [
+const DEFAULTS: [&str; 9] = [
     "flyball.toml",
     "template.yaml",
     "template.yml",
     "template.json",
+    "serverless-compose.yml",
+    "serverless-compose.yaml",
     "serverless.yml",
     "serverless.yaml",
     "cdk.out",
@@ -201,6 +203,10 @@ impl Gathered {
         match String::from_utf8(bytes) {
             Ok(text) => self.inputs.push(Input { name: path.into(), text }),
             Err(error) => {
+                if let Some(text) = wide_plan(error.as_bytes()) {
+                    self.inputs.push(Input { name: path.into(), text });
+                    return;
+                }
                 let at = error.utf8_error().valid_up_to();
                 let bytes = error.as_bytes();
                 let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
@@ -311,6 +317,14 @@ impl Gathered {
     }
 }
 
+/// A plan of Terraform as PowerShell's `>` writes it, in UTF-16: nobody but us reads that file.
+fn wide_plan(bytes: &[u8]) -> Option<String> {
+    let units = bytes.strip_prefix(&[0xff, 0xfe])?.chunks_exact(2);
+    let units = units.filter_map(|pair| Some(u16::from_le_bytes(pair.try_into().ok()?)));
+    let text: String = char::decode_utf16(units).collect::<Result<_, _>>().ok()?;
+    text.contains("\"planned_values\"").then_some(text)
+}
+
 fn joined(directory: &str, name: &str) -> String {
     match directory {
         "." => name.to_string(),
@@ -330,11 +344,16 @@ fn may_be_template(name: &str) -> bool {
 
 /// By its name, or by words that each kind of template has.
 fn looks_like_template(name: &str, bytes: &[u8]) -> bool {
-    if matches!(name, "serverless.yml" | "serverless.yaml" | "manifest.json") {
+    let compose = ["serverless-compose.yml", "serverless-compose.yaml"];
+    if matches!(name, "serverless.yml" | "serverless.yaml") || compose.contains(&name) {
         return true;
     }
     let start = bytes.get(..SNIFF_BYTES).unwrap_or(bytes);
     let has = |word: &[u8]| start.windows(word.len()).any(|part| part == word);
+    // A web page has a manifest of that name too.
+    if name == "manifest.json" {
+        return has(b"\"artifacts\"");
+    }
     has(b"Resources") && (has(b"AWS::") || has(b"AWSTemplateFormatVersion"))
         || has(b"\"planned_values\"") && has(b"\"terraform_version\"")
 }

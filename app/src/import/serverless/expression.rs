@@ -25,14 +25,22 @@ pub(super) enum Source {
     Named { kind: String, arguments: Vec<Part>, address: Vec<Part> },
 }
 
+/// How the plugin serverless-pseudo-parameters writes what CloudFormation knows, and our name of it.
+const PSEUDO: [(&str, &str); 2] =
+    [("#{AWS::Region}", "${aws:region}"), ("#{AWS::AccountId}", "${aws:accountId}")];
+
 /// The parts of a text. What has braces and is no variable (`${AWS::Region}`, `${name}`) is literal.
 pub(super) fn parse(text: &str) -> Vec<Part> {
-    parts(text, NESTED_MAX)
+    if !text.contains("#{AWS::") {
+        return parts(text, NESTED_MAX);
+    }
+    let text = PSEUDO.iter().fold(text.to_string(), |text, (from, to)| text.replace(from, to));
+    parts(&text, NESTED_MAX)
 }
 
 /// Whether a text may hold a variable at all.
 pub(super) fn has_variable(text: &str) -> bool {
-    text.contains("${")
+    text.contains("${") || text.contains("#{AWS::")
 }
 
 fn parts(text: &str, depth: usize) -> Vec<Part> {

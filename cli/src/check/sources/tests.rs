@@ -26,18 +26,32 @@ fn of_a_directory_the_templates_are_read_and_nothing_else() {
         ("b/template.yaml", TEMPLATE),
         ("a.yml", TEMPLATE),
         ("a/serverless.yml", "service: a\n"),
+        ("a/serverless-compose.yml", "services: {a: {path: .}}\n"),
         ("package.json", "{\"name\": \"Resources\"}"),
         ("node_modules/x/template.yaml", TEMPLATE),
         (".aws-sam/build/template.yaml", TEMPLATE),
-        ("cdk.out/manifest.json", "{}"),
+        ("cdk.out/manifest.json", "{\"artifacts\": {}}"),
+        ("page/public/manifest.json", "{\"name\": \"a web page\"}"),
         ("cdk.out/A.template.json", "{\"Resources\": {\"A\": {\"Type\": \"AWS::SQS::Queue\"}}}"),
     ]);
     std::os::unix::fs::symlink("/", format!("{root}/everything")).unwrap();
     let gathered = gather(&Disk, &[format!("{root}/")]).unwrap();
     assert_eq!(
         names(&gathered, &root),
-        ["a.yml", "a/serverless.yml", "b/template.yaml", "cdk.out/manifest.json"]
+        ["a.yml", "a/serverless-compose.yml", "a/serverless.yml", "b/template.yaml", "cdk.out/manifest.json"]
     );
+    assert!(gathered.unread.is_empty());
+}
+
+#[test]
+fn a_plan_is_read_as_powershell_writes_it() {
+    let plan = "{\"terraform_version\": \"1.9.5\", \"planned_values\": {\"é\": 1}}";
+    let wide = std::iter::once(0xfeff).chain(plan.encode_utf16()).flat_map(u16::to_le_bytes);
+    let (_kept, root) = tree(&[]);
+    let path = format!("{root}/plan.json");
+    fs::write(&path, wide.collect::<Vec<_>>()).unwrap();
+    let gathered = gather(&Disk, &[path]).unwrap();
+    assert_eq!(gathered.inputs.iter().map(|input| input.text.as_str()).collect::<Vec<_>>(), [plan]);
     assert!(gathered.unread.is_empty());
 }
 
