@@ -200,3 +200,60 @@ proptest! {
         }
     }
 }
+
+/// A function that is allowed to send to the queue that feeds it; no variable says that it does.
+const GRANTED: &str = "
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Work: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: 180}}
+  Store: {Type: AWS::DynamoDB::Table, Properties: {TableName: store}}
+  Told: {Type: AWS::SNS::Topic, Properties: {TopicName: told}}
+  Worker:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: worker
+      Handler: a.b
+      Runtime: python3.13
+      InlineCode: pass
+      Policies:
+        - SQSSendMessagePolicy: {QueueName: !GetAtt Work.QueueName}
+        - DynamoDBCrudPolicy: {TableName: !Ref Store}
+      Events:
+        Work: {Type: SQS, Properties: {Queue: !GetAtt Work.Arn}}
+";
+
+#[test]
+fn what_traces_show_becomes_edges_that_carry() {
+    use flyball_app::{
+        check::{Level, Look, check, ours},
+        design::Evidence,
+        profile::Given,
+        workload::observed::Connected,
+    };
+    let graph = serde_json::json!({"Services": [
+        {"ReferenceId": 1, "Name": "worker", "Type": "AWS::Lambda::Function", "Edges": [
+            {"ReferenceId": 2}, {"ReferenceId": 3}, {"ReferenceId": 4}, {"ReferenceId": 5}]},
+        {"ReferenceId": 2, "Name": "https://sqs.eu-west-1.amazonaws.com/1/stack-Work-1A", "Type": "AWS::SQS::Queue"},
+        {"ReferenceId": 3, "Name": "store", "Type": "AWS::DynamoDB::Table"},
+        {"ReferenceId": 4, "Name": "told", "Type": "AWS::SNS"},
+        {"ReferenceId": 5, "Name": "Store", "Type": "AWS::SQS::Queue"},
+    ]});
+    let names = r#"{"StackResourceSummaries": [{"LogicalResourceId": "Work",
+        "PhysicalResourceId": "https://sqs.eu-west-1.amazonaws.com/1/stack-Work-1A"}]}"#;
+    let mut observed = Observed::default();
+    observed.names("names.json", names).unwrap();
+    observed.service_graph("xray.json", &graph.to_string()).unwrap();
+    let input = Input { name: "template.yaml".into(), text: GRANTED.into() };
+    let mut design = import(vec![input], &Options::default(), &|_| None).design;
+    let (profile, given) = (Profile::built_in("aws").unwrap(), Given::default());
+    let loops = |design: &flyball_app::design::Design| {
+        let findings = check(&Look { design, profile: &profile, given: &given }, &ours());
+        findings.into_iter().find(|finding| finding.code == "FB0014")
+    };
+    assert_eq!(loops(&design), None, "a grant alone is no circle");
+    // The queue "Store" is not the table of that name; the table may have been read.
+    assert_eq!(observed.connect(&mut design), Connected { calls: 4, found: 3, added: 2 });
+    let found = loops(&design).unwrap();
+    assert_eq!((found.level, found.evidence), (Level::Warning, Evidence::Observed));
+    assert_eq!(observed.connect(&mut design).added, 0, "what is there is not added again");
+}

@@ -86,6 +86,14 @@ pub struct Check {
     /// Write what is found to a baseline file for --against; exit code 0
     #[arg(long, value_name = "FILE", conflicts_with_all = ["against", "fix", "fix_unsafe"])]
     pub write_baseline: Option<PathBuf>,
+    /// aws xray get-service-graph: what functions were seen to call are edges too; may
+    /// be repeated
+    #[arg(long, value_name = "FILE")]
+    pub xray: Vec<PathBuf>,
+    /// aws cloudformation list-stack-resources: which deployed name of --xray is which
+    /// logical id; may be repeated
+    #[arg(long, value_name = "FILE", requires = "xray")]
+    pub names: Vec<PathBuf>,
     /// The rules as of this version, so that an upgrade finds nothing new
     #[arg(long, value_name = "N")]
     pub rules_version: Option<u32>,

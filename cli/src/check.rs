@@ -18,11 +18,12 @@ use std::{
 
 use flyball_app::{
     check::{self as rules, About, Baseline, Finding, Level, Look, RULES_VERSION, Rule},
-    design::{Design, Platform},
+    design::{Design, Platform, Unresolved},
     document::{FileId, Span},
     import::{Imported, Options, Problem, import},
     profile::{Given, Profile},
     report::{self, Against, Drawing, Report, Style},
+    workload::observed::Observed,
 };
 
 use crate::{
@@ -43,7 +44,9 @@ struct Looked {
 struct Asked {
     options: Options,
     /// The profile that the user names; without one the file's platform decides.
-    stated: Option<(Profile, Given)>,
+    stated: Option<Stated>,
+    /// What traces show.
+    observed: Option<(String, Observed)>,
     rules: Vec<&'static dyn Rule>,
     rules_version: u32,
     /// Whether good practice is asked for too.
@@ -107,7 +110,8 @@ impl Asked {
         };
         Ok(Asked {
             options: options(&wanted.deployed),
-            stated: wanted.profile.as_deref().map(profile).transpose()?,
+            stated: wanted.profile.as_deref().map(Stated::of).transpose()?,
+            observed: observed(&wanted.xray, &wanted.names)?,
             rules: rules::ours().into_iter().filter(|rule| kept(rule.about())).collect(),
             rules_version,
             advice: wanted.advice,
@@ -122,14 +126,46 @@ impl Asked {
             let file = imported.design.files.add(&unread.name, unread.text.clone());
             problem(unread, file)
         }));
-        let (profile, given) =
-            self.stated.clone().unwrap_or_else(|| (platforms(&imported.design), Given::default()));
+        if let Some(observed) = &self.observed {
+            add_observed(observed, &mut imported.design);
+        }
+        let (profile, given) = match &self.stated {
+            Some(stated) => {
+                stated.note_strangers(&mut imported.design);
+                (stated.profile.clone(), stated.given.clone())
+            }
+            None => (platforms(&imported.design), Given::default()),
+        };
         let given = Given { today: given.today.or_else(|| Some(today())), ..given };
         let look = Look { design: &imported.design, profile: &profile, given: &given };
         let mut findings = rules::check(&look, &self.rules);
         findings.retain(|finding| self.advice || finding.level > Level::Advice);
         Looked { imported, profile, findings }
     }
+}
+
+/// Exports of X-Ray, where any are named.
+fn observed(xray: &[PathBuf], names: &[PathBuf]) -> Result<Option<(String, Observed)>, Stop> {
+    let Some(first) = xray.first() else { return Ok(None) };
+    let mut observed = Observed::default();
+    crate::import::take(&mut observed, names, Observed::names)?;
+    crate::import::take(&mut observed, xray, Observed::service_graph)?;
+    Ok(Some((first.display().to_string(), observed)))
+}
+
+/// Adds what traces show; where none of it is of these files, that is stated.
+fn add_observed((name, observed): &(String, Observed), design: &mut Design) {
+    let connected = observed.connect(design);
+    if connected.found > 0 || connected.calls == 0 {
+        return;
+    }
+    let file = design.files.add(name, String::new());
+    let what = format!(
+        "of {} calls in the traces none is between resources of these files: --names says which deployed name is \
+         which logical id",
+        connected.calls
+    );
+    design.unresolved.push(Unresolved { span: Span { file, start: 0, end: 0 }, resource: None, what });
 }
 
 /// The profile of a design's own platform.
@@ -168,7 +204,7 @@ pub(crate) fn design(
         return Err(Stop::wrong(format!("nothing could be read{why}")));
     }
     let profile = match stated {
-        Some(name) => profile(name)?.0,
+        Some(name) => Stated::of(name)?.profile,
         None => platforms(&imported.design),
     };
     Ok((imported.design, profile))
@@ -191,19 +227,47 @@ fn problem(unread: &Unread, file: FileId) -> Problem {
     }
 }
 
-/// A built-in profile, or a file's.
-fn profile(name: &str) -> Result<(Profile, Given), Stop> {
-    if let Some(profile) = Profile::built_in(name) {
-        return Ok((profile, Given::default()));
+/// A profile that the user names: a built-in one, or a file's.
+struct Stated {
+    name: String,
+    /// The file's; empty for a built-in one.
+    text: String,
+    profile: Profile,
+    given: Given,
+}
+
+impl Stated {
+    fn of(name: &str) -> Result<Stated, Stop> {
+        if let Some(profile) = Profile::built_in(name) {
+            return Ok(Stated { name: name.into(), text: String::new(), profile, given: Given::default() });
+        }
+        let text = std::fs::read_to_string(name).map_err(|error| {
+            let names: Vec<&str> = Profile::names().collect();
+            Stop::wrong(format!(
+                "the profile {name} can't be read: {error}; it is a file, or {}",
+                names.join(" or ")
+            ))
+        })?;
+        let (profile, given) = Profile::with(name, &text).map_err(|wrong| Stop::wrong(wrong.to_string()))?;
+        Ok(Stated { name: name.into(), text, profile, given })
     }
-    let text = std::fs::read_to_string(name).map_err(|error| {
-        let names: Vec<&str> = Profile::names().collect();
-        Stop::wrong(format!(
-            "the profile {name} can't be read: {error}; it is a file, or {}",
-            names.join(" or ")
-        ))
-    })?;
-    Profile::with(name, &text).map_err(|wrong| Stop::wrong(wrong.to_string()))
+
+    /// States what the file says of names that nothing in the design has: mostly a slip of the pen.
+    fn note_strangers(&self, design: &mut Design) {
+        let strangers = self.given.strangers(design);
+        if strangers.is_empty() {
+            return;
+        }
+        let file = design.files.add(&self.name, self.text.clone());
+        for (table, name) in strangers {
+            let at = [format!("[{table}.{name}]"), format!("[{table}.\"{name}\"]"), name.clone()];
+            let at = at.iter().find_map(|words| self.text.find(words.as_str())).unwrap_or(0);
+            let start = u32::try_from(at).unwrap_or(0);
+            let span = Span { file, start, end: start };
+            let what = format!("[{table}.{name}] is stated, and nothing in these files is named {name}");
+            design.unresolved.push(Unresolved { span, resource: None, what });
+        }
+    }
 }
 
 /// What a base has: a baseline file, or the same paths at a git revision, looked at in the same way.
@@ -222,7 +286,8 @@ fn write_baseline(file: &Path, findings: &[Finding]) -> Result<(), Stop> {
     std::fs::write(file, rules::baseline_file(findings))
         .map_err(|error| Stop::wrong(format!("{} can't be written: {error}", file.display())))?;
     let count = findings.iter().filter(|finding| finding.suppressed.is_none()).count();
-    print(&format!("wrote {}: {count} known findings\n", file.display()))
+    let plural = if count == 1 { "" } else { "s" };
+    print(&format!("wrote {}: {count} known finding{plural}\n", file.display()))
 }
 
 /// A drawing that was asked for.

@@ -71,16 +71,10 @@ fn print_commands(template: Option<&str>, wanted: &Import) -> Result<(), Stop> {
 /// Reads all exports: names first, so that the others find them.
 fn observed(wanted: &Import) -> Result<Observed, Stop> {
     let mut observed = Observed::default();
-    let mut each = |paths: &[PathBuf], take: fn(&mut Observed, &str, &str) -> Result<(), Diagnostics>| {
-        paths.iter().try_for_each(|path| {
-            let text = read(path)?;
-            take(&mut observed, &path.display().to_string(), &text).map_err(|wrong| wrong_export(&wrong))
-        })
-    };
-    each(&wanted.names, Observed::names)?;
-    each(&wanted.metrics, Observed::metrics)?;
-    each(&wanted.xray, Observed::service_graph)?;
-    each(&wanted.quotas, Observed::quotas)?;
+    take(&mut observed, &wanted.names, Observed::names)?;
+    take(&mut observed, &wanted.metrics, Observed::metrics)?;
+    take(&mut observed, &wanted.xray, Observed::service_graph)?;
+    take(&mut observed, &wanted.quotas, Observed::quotas)?;
     for named in &wanted.logs {
         // A file whose own name has an equals sign is found as it is.
         let (function, path) = match named.split_once('=') {
@@ -91,6 +85,21 @@ fn observed(wanted: &Import) -> Result<Observed, Stop> {
         observed.logs(path, function, &text).map_err(|wrong| wrong_export(&wrong))?;
     }
     Ok(observed)
+}
+
+/// Reads exports of one kind.
+///
+/// # Errors
+/// Where one can't be read, or is none.
+pub(crate) fn take(
+    observed: &mut Observed,
+    paths: &[PathBuf],
+    take: fn(&mut Observed, &str, &str) -> Result<(), Diagnostics>,
+) -> Result<(), Stop> {
+    paths.iter().try_for_each(|path| {
+        let text = read(path)?;
+        take(observed, &path.display().to_string(), &text).map_err(|wrong| wrong_export(&wrong))
+    })
 }
 
 /// Reads a file, but never more than is taken; `-` is standard input.

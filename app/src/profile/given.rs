@@ -1,6 +1,8 @@
 //! What the user says of the account and of the traffic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::design::Design;
 
 /// What no template says. Without it, rules that need it give one note or nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +16,17 @@ pub struct Given {
     pub traffic: BTreeMap<String, Traffic>,
     /// `[database.NAME] connections_max`, `processors`: by logical id.
     pub databases: BTreeMap<String, DatabaseFacts>,
+}
+
+impl Given {
+    /// The names of traffic and databases that nothing in a design has, each with its table: `traffic`, `database`.
+    pub fn strangers(&self, design: &Design) -> Vec<(&'static str, String)> {
+        let names: BTreeSet<&str> = design.nodes().map(|(_, node)| node.name.as_str()).collect();
+        let traffic = self.traffic.keys().map(|name| ("traffic", name));
+        let databases = self.databases.keys().map(|name| ("database", name));
+        let strange = traffic.chain(databases).filter(|(_, name)| !names.contains(name.as_str()));
+        strange.map(|(table, name)| (table, name.clone())).collect()
+    }
 }
 
 /// Stated traffic of one node.

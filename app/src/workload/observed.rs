@@ -4,11 +4,13 @@
 //! - `service_graph`: X-Ray, GetServiceGraph. - `quotas`: Service Quotas, ListServiceQuotas.
 //! - `names`: CloudFormation, ListStackResources: which deployed name is which logical id.
 //! - `write`: the two files, each value with where it came from. - [`commands`]: how the exports are made.
+//! - `edges`: what functions were seen to give work to, as edges of a design.
 //!
 //! Shapes are those of AWS's API model (botocore 1.43.11: `cloudwatch`, `logs`, `xray`, `service-quotas`,
 //! `cloudformation`). A file may hold several answers one after the other.
 
 mod commands;
+mod edges;
 mod json;
 mod logs;
 mod metrics;
@@ -24,6 +26,7 @@ use flyball_core::Span;
 use crate::{Diagnostics, workload::Read};
 
 pub use commands::commands;
+pub use edges::Connected;
 
 /// The largest export, bytes.
 pub const EXPORT_BYTES_MAX: usize = 64 << 20;
