@@ -58,8 +58,18 @@ impl Style {
         if self.ascii { ascii } else { unicode }
     }
 
-    /// Words in lines after `start`, whose further lines are indented. Paint is for the label alone, so that it
-    /// has no part in the width.
+    /// Words in lines behind a label, whose further lines begin at the margin.
+    pub fn flowing(self, label: &str, paint: Paint, words: &str) -> String {
+        let mut out = wrapped(&format!("{label} {words}"), self.width).join("\n");
+        out.push('\n');
+        match out.strip_prefix(label) {
+            Some(rest) => format!("{}{rest}", self.paint(paint, label)),
+            None => out,
+        }
+    }
+
+    /// Words in lines behind a label, whose further lines are indented to where the words began. Paint is for the
+    /// label alone, so that it has no part in the width.
     pub fn labelled(self, indent: usize, label: &str, paint: Paint, words: &str) -> String {
         let label_width = if label.is_empty() { 0 } else { label.width() + 1 };
         let lines = wrapped(words, self.width.saturating_sub(indent + label_width));
@@ -122,7 +132,7 @@ pub fn shortened(text: &str, width: usize, style: Style) -> String {
 }
 
 /// The first of these that fit.
-pub(super) fn fitting(chars: impl Iterator<Item = char>, width: usize) -> String {
+fn fitting(chars: impl Iterator<Item = char>, width: usize) -> String {
     let mut left = width;
     let fits = |char: &char| {
         let own = char.width().unwrap_or(0);

@@ -5,12 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use unicode_width::UnicodeWidthStr as _;
-
 use super::{
     Counts, Report,
     chain::draw,
-    style::{Paint, Style, fitting, printable, shortened},
+    style::{Paint, Style, printable, shortened},
 };
 use crate::{
     check::{Finding, Level, Quantity, words},
@@ -25,6 +23,8 @@ const UNRESOLVED_MAX: usize = 5;
 const UNRESOLVED_FILE_WIDTH: usize = 32;
 /// Findings of one rule that are said with their fix and why; of more the place is shown.
 const IN_FULL_MAX: usize = 5;
+/// Places beside that of a finding that are shown; more are counted.
+const RELATED_MAX: usize = 4;
 /// Problems that are shown; more are counted.
 const PROBLEMS_MAX: usize = 20;
 /// Resources that a line of advice names; more are counted.
@@ -155,9 +155,13 @@ fn of_finding(finding: &Finding, in_full: bool, style: Style) -> String {
     for assumed in &finding.assumed {
         out.push_str(&style.labelled(4, "assumed:", Paint::Aside, assumed));
     }
-    for (place, what) in &finding.related {
+    for (place, what) in finding.related.iter().take(RELATED_MAX) {
         let also = format!("{}:{}:{}: {what}", place.file, place.line, place.column);
         out.push_str(&style.labelled(4, "also:", Paint::Aside, &also));
+    }
+    if let Some(more @ 1..) = finding.related.len().checked_sub(RELATED_MAX) {
+        let said = format!("{more} more places; --format json has all");
+        out.push_str(&style.labelled(4, "also:", Paint::Aside, &said));
     }
     out
 }
@@ -199,9 +203,8 @@ fn unresolved(report: &Report<'_>, style: Style) -> String {
         let place = report.design.files.place(one.span);
         let resource = one.resource.as_ref().map_or(String::new(), |name| format!(" {name}:"));
         let file = shortened(&place.file, UNRESOLVED_FILE_WIDTH, style);
-        let line = format!("  {file}:{}:{}:{resource} {}", place.line, place.column, one.what);
-        out.push_str(&cut(&line, style));
-        out.push('\n');
+        let line = format!("{file}:{}:{}:{resource} {}", place.line, place.column, one.what);
+        out.push_str(&style.labelled(2, "-", Paint::Aside, &line));
     }
     if let Some(more @ 1..) = all.len().checked_sub(UNRESOLVED_MAX) {
         out.push_str(&style.labelled(
@@ -242,7 +245,7 @@ fn summary(report: &Report<'_>, style: Style) -> String {
         counted(report.files_read, "file"),
         report.profile
     );
-    let mut out = style.labelled(0, &found, paint, &looked);
+    let mut out = style.flowing(&found, paint, &looked);
     let mut apart = Vec::new();
     if let Some(against) = report.against {
         let gone = if against.gone > 0 { format!(", {} gone since", against.gone) } else { String::new() };
@@ -290,18 +293,6 @@ fn paint(level: Level) -> Paint {
         Level::Note => Paint::Note,
         Level::Advice => Paint::Aside,
     }
-}
-
-/// A line's beginning, as far as the width goes.
-fn cut(line: &str, style: Style) -> String {
-    let line = printable(line);
-    if line.width() <= style.width {
-        return line;
-    }
-    let gap = style.choose("…", "..");
-    let mut out = fitting(line.chars(), style.width.saturating_sub(gap.width()));
-    out.push_str(gap);
-    out
 }
 
 /// The word for how an edge is known.
