@@ -63,6 +63,14 @@ impl Look<'_> {
         self.or(&source.batch_max, Limit::EventSourceQueueBatchDefault)
     }
 
+    /// The visibility timeout that AWS advises for a queue, seconds: six times its function's timeout, and the
+    /// batching window.
+    pub fn visibility_advised_s(&self, source: &EventSource, function: &Function) -> Option<i64> {
+        let factor = self.profile.whole(Limit::EventSourceVisibilityFactor)?;
+        let window_s = source.window_s.or(0)?;
+        Some(self.timeout_s(function)?.saturating_mul(factor).saturating_add(window_s))
+    }
+
     /// How many invocations at once the event source of a queue can come to. `None` too in provisioned mode,
     /// where it is bounded elsewhere.
     pub fn queue_concurrency(&self, source: &EventSource) -> Option<i64> {

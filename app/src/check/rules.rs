@@ -15,6 +15,7 @@ mod machines;
 mod networks;
 mod payload;
 mod pool;
+mod questions;
 mod quotas;
 mod retries;
 mod runtimes;
@@ -103,5 +104,9 @@ pub fn ours() -> Vec<&'static dyn Rule> {
         &advice::Budgets,
         &advice::Throttling,
         &advice::WideGrants,
+        &questions::Repeated,
+        &questions::Growing,
+        &questions::Memory,
+        &questions::Tenant,
     ]
 }

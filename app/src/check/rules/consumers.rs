@@ -65,14 +65,9 @@ fn scaling(
     (source, queue, function): (&EventSource, &Queue, &Function),
     found: &mut Found<'_>,
 ) {
-    let Setting::Stated(reserved, reserved_at) = function.reserved else { return };
-    let Some(at_once) = look.queue_concurrency(source) else { return };
+    let Setting::Stated(_, reserved_at) = function.reserved else { return };
     let Some(visibility) = look.visibility_s(queue) else { return };
-    // Zero switches the function off. A FIFO queue starts as many as it has groups, which nobody knows here.
-    let known = !queue.fifo || source.concurrency_max.stated().is_some();
-    if reserved < 1 || at_once <= reserved || !known {
-        return;
-    }
+    let Some((at_once, reserved)) = above_reservation(look, source, queue, function) else { return };
     // Without dead letters what is refused only comes later.
     let Some(receives) = receives(look, edge.from) else { return };
     let (from, to) = (&look.design.node(edge.from).name, &look.design.node(edge.to).name);
@@ -86,10 +81,13 @@ fn scaling(
          reaches the dead letters without having failed",
         words::seconds(number(visibility))
     );
-    let help = match reserved {
+    let mut help = match reserved {
         1 => format!("reserve 2 for {to} and set ScalingConfig.MaximumConcurrency of the event source to 2"),
         _ => format!("set ScalingConfig.MaximumConcurrency of the event source to {reserved} or less"),
     };
+    if let Some(advised) = look.visibility_advised_s(source, function).filter(|s| visibility < *s) {
+        help.push_str(&format!(", and VisibilityTimeout of {from} to {advised}"));
+    }
     let span = source.concurrency_max.span().unwrap_or(edge.span);
     let hops =
         look.hop_pair(edge, format!("up to {at_once_said} at once"), format!("{reserved_said} reserved"));
@@ -103,6 +101,20 @@ fn scaling(
             )
             .related(reserved_at, format!("the reservation of {to}")),
     );
+}
+
+/// What the event source of a queue comes to at once, and the reservation of its function, where that is less.
+pub(super) fn above_reservation(
+    look: &Look<'_>,
+    source: &EventSource,
+    queue: &Queue,
+    function: &Function,
+) -> Option<(i64, i64)> {
+    let reserved = *function.reserved.stated()?;
+    let at_once = look.queue_concurrency(source)?;
+    // Zero switches the function off. A FIFO queue starts as many as it has groups, which nobody knows here.
+    let known = !queue.fifo || source.concurrency_max.stated().is_some();
+    (reserved >= 1 && at_once > reserved && known).then_some((at_once, reserved))
 }
 
 /// Deliveries of a queue before its dead letters. `None`: it has none, or they are not known.

@@ -191,7 +191,7 @@ fn poison(look: &Look<'_>, (id, node): (NodeId, &Node), queue: &Queue) -> Option
 }
 
 /// Whether failed work of others ends in a queue: its own failures end there too.
-fn keeps_failures(look: &Look<'_>, queue: NodeId) -> bool {
+pub(super) fn keeps_failures(look: &Look<'_>, queue: NodeId) -> bool {
     look.design
         .incoming(queue)
         .any(|(_, edge)| matches!(edge.via, Via::DeadLetters { .. } | Via::Destination(Destination::Failure)))

@@ -1,8 +1,10 @@
 //! What a queue takes, and from whom.
 
+use std::collections::BTreeMap;
+
 use crate::{
     check::{About, Draft, Found, Look, Quantity, Rule, Severity, load::number, words},
-    design::{Edge, EdgeId, Encryption, Kind, Queue, Via},
+    design::{Edge, EdgeId, Encryption, Kind, NodeId, Queue, Via},
     document::{Tree, Value},
     profile::Limit,
 };
@@ -15,6 +17,15 @@ pub(super) struct Fifo;
 
 /// FB0026: more than a FIFO queue or one of its groups takes.
 pub(super) struct Groups;
+
+/// An edge along which a service sends.
+type Sending<'a> = (EdgeId, &'a Edge);
+
+/// What one policy mends: a queue, whether it gets dead letters, and the service that sends.
+type Mended<'a> = (NodeId, bool, &'a str);
+
+/// Senders of a finding whose places are told.
+const RELATED_MAX: usize = 20;
 
 /// The service that sends by itself along an edge, where the queue's policy must let it.
 fn sender(look: &Look<'_>, edge: &Edge) -> Option<&'static str> {
@@ -50,84 +61,106 @@ impl Rule for Policy {
         if !look.is_aws() {
             return;
         }
+        // What one policy mends is one finding: all senders of a service, and those of dead letters apart.
+        let mut senders: BTreeMap<Mended<'_>, Vec<Sending<'_>>> = BTreeMap::new();
         for (id, edge) in look.design.edges() {
             let Kind::Queue(queue) = &look.design.node(edge.to).kind else { continue };
             let Some(service) = sender(look, edge) else { continue };
-            if queue.encryption.stated() == Some(&Encryption::AwsManagedKey) {
-                managed_key(look, (id, edge), queue, service, found);
-            } else {
-                not_let(look, (id, edge), queue, service, found);
+            let managed = queue.encryption.stated() == Some(&Encryption::AwsManagedKey);
+            if managed || not_let(look, edge, queue, service) {
+                senders.entry((edge.to, is_dead(edge), service)).or_default().push((id, edge));
+            }
+        }
+        for ((queue, _, service), edges) in senders {
+            if let Kind::Queue(of) = &look.design.node(queue).kind
+                && let Some(draft) = draft(look, of, service, &edges)
+            {
+                found.add(draft);
             }
         }
     }
 }
 
+fn is_dead(edge: &Edge) -> bool {
+    matches!(edge.via, Via::DeadLetters { .. })
+}
+
 fn lost(edge: &Edge, service: &str) -> &'static str {
-    match (&edge.via, service) {
-        (Via::DeadLetters { .. }, _) => "dead letters are dropped",
+    match (is_dead(edge), service) {
+        (true, _) => "dead letters are dropped",
         (_, "s3.amazonaws.com") => "AWS rejects the notification",
         _ => "messages are dropped",
     }
 }
 
-fn managed_key(
-    look: &Look<'_>,
-    (id, edge): (EdgeId, &Edge),
-    queue: &Queue,
-    service: &str,
-    found: &mut Found<'_>,
-) {
-    let [from, to] = [edge.from, edge.to].map(|id| look.design.node(id));
+fn draft(look: &Look<'_>, queue: &Queue, service: &str, edges: &[Sending<'_>]) -> Option<Draft> {
+    let (_, first) = edges.first()?;
+    let managed = queue.encryption.stated() == Some(&Encryption::AwsManagedKey);
+    let draft = match managed {
+        true => managed_key(look, edges, queue, service)?,
+        false => no_policy(look, edges, queue, service)?,
+    };
+    let draft = edges.iter().take(RELATED_MAX).fold(draft, |draft, (_, edge)| {
+        draft.related(edge.span, format!("{} sends to it", look.design.node(edge.from).name))
+    });
+    // Dead letters are there for a fault: without one nothing is lost.
+    Some(if is_dead(first) { draft.at_most(Severity::Warning) } else { draft })
+}
+
+/// Who sends: the one, or the first and how many more.
+fn froms(look: &Look<'_>, edges: &[Sending<'_>]) -> String {
+    let mut names: Vec<&str> =
+        edges.iter().map(|(_, edge)| look.design.node(edge.from).name.as_str()).collect();
+    names.dedup();
+    match names.as_slice() {
+        [one] => format!("{one} sends"),
+        names => format!("{} send", words::list(names)),
+    }
+}
+
+fn managed_key(look: &Look<'_>, edges: &[Sending<'_>], queue: &Queue, service: &str) -> Option<Draft> {
+    let (id, edge) = edges.first()?;
+    let to = look.design.node(edge.to);
     let message = format!(
-        "{to} is encrypted with the key that AWS manages (alias/aws/sqs), which {service} may not use: {} \
-         that {from} sends to it",
+        "{} is encrypted with the key that AWS manages (alias/aws/sqs), which {service} may not use: {} \
+         that {} to it",
+        to.name,
         lost(edge, service),
-        to = to.name,
-        from = from.name
+        froms(look, edges)
     );
     let help = format!(
         "set SqsManagedSseEnabled: true instead of KmsMasterKeyId, or use a key of your own whose policy \
          lets {service} use kms:GenerateDataKey and kms:Decrypt"
     );
     let span = queue.encryption.span().unwrap_or(to.span);
-    found.add(
-        Draft::new(edge.to, span, message, help)
-            .rests_on([id])
-            .path(look.hop_pair(edge, "", "alias/aws/sqs"))
-            .related(edge.span, format!("{} sends to it", from.name)),
-    );
+    let path = look.hop_pair(edge, "", "alias/aws/sqs");
+    Some(Draft::new(edge.to, span, message, help).rests_on([*id]).path(path))
 }
 
-fn not_let(
-    look: &Look<'_>,
-    (id, edge): (EdgeId, &Edge),
-    queue: &Queue,
-    service: &str,
-    found: &mut Found<'_>,
-) {
+/// Whether no policy of a queue lets a service send. One of another stack, or for queues not known, could let it.
+fn not_let(look: &Look<'_>, edge: &Edge, queue: &Queue, service: &str) -> bool {
     let [from, to] = [edge.from, edge.to].map(|id| look.design.node(id));
-    // A policy of another stack, or one that is for queues not known, could let it.
     let all_known = !queue.policies_unknown && from.stack == to.stack;
-    if !all_known || queue.policies.iter().any(|statement| may_let(statement, service)) {
-        return;
-    }
+    all_known && !queue.policies.iter().any(|statement| may_let(statement, service))
+}
+
+fn no_policy(look: &Look<'_>, edges: &[Sending<'_>], queue: &Queue, service: &str) -> Option<Draft> {
+    let (id, edge) = edges.first()?;
+    let [from, to] = [edge.from, edge.to].map(|id| look.design.node(id));
     let why = if queue.policies.is_empty() { "has no policy" } else { "has a policy that does not name it" };
     let message = format!(
-        "{} {why}, so {service} may not send to it: {} that {} sends",
+        "{} {why}, so {service} may not send to it: {} that {}",
         to.name,
         lost(edge, service),
-        from.name
+        froms(look, edges)
     );
+    let of_whom = if edges.len() == 1 { from.name.as_str() } else { "each of them" };
     let help = format!(
-        "add an AWS::SQS::QueuePolicy for {} that allows sqs:SendMessage to {service} for the ARN of {}",
-        to.name, from.name
+        "add an AWS::SQS::QueuePolicy for {} that allows sqs:SendMessage to {service} for the ARN of {of_whom}",
+        to.name
     );
-    found.add(
-        Draft::new(edge.to, to.span, message, help)
-            .rests_on([id])
-            .path(look.hop_pair(edge, "", "no policy"))
-            .related(edge.span, format!("{} sends to it", from.name)),
-    );
+    let path = look.hop_pair(edge, "", "no policy");
+    Some(Draft::new(edge.to, to.span, message, help).rests_on([*id]).path(path))
 }
 
 /// Whether a statement may allow a service to send; what is not known may.

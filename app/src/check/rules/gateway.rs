@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    check::{About, Draft, Found, Look, Quantity, Rule, Severity, paths, words},
+    check::{About, Draft, Found, Look, Quantity, Rule, Severity, paths, rules::pool::named, words},
     design::{Api, Edge, EdgeId, Function, Integration, Kind, Mode, NodeId, Via},
+    document::Span,
 };
 
 /// How much longer than its gateway a function may run until it counts, milliseconds: 30 s behind 29 s is what many
 /// write who know of the limit, and little happens in that second.
 const SLACK_MS: i64 = 1_000;
+
+/// Functions of a finding whose places are told.
+const RELATED_MAX: usize = 20;
 
 /// FB0003: a gateway gives up before its function does.
 pub(super) struct BelowFunction;
@@ -64,27 +68,53 @@ impl Rule for BelowFunction {
         if !look.is_aws() {
             return;
         }
+        // Functions of one gateway whose timeout is one line of the file, which is changed once, are one finding.
+        let mut together: BTreeMap<(NodeId, Span), Short<'_>> = BTreeMap::new();
         for (id, routes) in short_routes(look) {
             let node = look.design.node(id);
-            let (Kind::Function(function), Some(route)) = (&node.kind, routes.first()) else { continue };
-            found.add(draft(look, (id, function), route, &routes));
+            let (Kind::Function(function), Some(first)) = (&node.kind, routes.first()) else { continue };
+            let key = (first.edge.from, function.timeout_s.span().unwrap_or(node.span));
+            let short = together.entry(key).or_insert_with(|| Short {
+                function,
+                functions: Vec::new(),
+                routes: Vec::new(),
+            });
+            short.functions.push(id);
+            short.routes.extend(routes);
+        }
+        let mut together: Vec<_> = together.into_values().collect();
+        together.sort_by_key(|short| short.functions.first().copied());
+        for short in together {
+            if let Some(draft) = draft(look, short) {
+                found.add(draft);
+            }
         }
     }
 }
 
-fn draft(
-    look: &Look<'_>,
-    (id, function): (NodeId, &Function),
-    route: &Route<'_>,
-    all: &[Route<'_>],
-) -> Draft {
-    let (name, api) = (&look.design.node(id).name, &look.design.node(route.edge.from).name);
+/// Functions with one timeout, and the routes that give up before it ends.
+struct Short<'a> {
+    function: &'a Function,
+    functions: Vec<NodeId>,
+    routes: Vec<Route<'a>>,
+}
+
+fn draft(look: &Look<'_>, short: Short<'_>) -> Option<Draft> {
+    let Short { function, functions, routes: mut all } = short;
+    let id = *functions.first()?;
+    all.sort_by_key(|route| (route.waits_ms, route.edge.to != id, route.id));
+    let route = all.first()?;
+    let id = route.edge.to;
+    let mut names = vec![look.design.node(id).name.as_str()];
+    let others = functions.iter().filter(|other| **other != id);
+    names.extend(others.map(|other| look.design.node(*other).name.as_str()));
+    let (name, api) = (named(&names), &look.design.node(route.edge.from).name);
     let runs_s = words::whole(function.timeout_s.stated().copied().unwrap_or(0));
     let waits_s = words::whole(route.waits_ms) / 1_000.0;
     let (runs, waits) = (words::seconds(runs_s), words::seconds(waits_s));
-    let more = match all.len() {
-        0 | 1 => String::new(),
-        count => format!(" and {} more", count - 1),
+    let (more, gives) = match all.len() {
+        0 | 1 => (String::new(), "gives"),
+        count => (format!(" and {} more", count - 1), "give"),
     };
     let of = match (route.integration.method.as_str(), route.integration.path.as_str()) {
         ("", "") => api.clone(),
@@ -92,7 +122,7 @@ fn draft(
         (method, path) => format!("{method} {path}{more} of {api}"),
     };
     let message = format!(
-        "{of} gives up after {waits}, and {name} may run {runs}: the caller has an error while the work goes on, \
+        "{of} {gives} up after {waits}, and {name} may run {runs}: the caller has an error while the work goes on, \
          and may try again"
     );
     let help = format!(
@@ -108,12 +138,16 @@ fn draft(
         .rests_on([route.id])
         .path(look.hop_pair(route.edge, format!("waits {waits}"), format!("runs {runs}")))
         .related(route.edge.span, "the route");
+    for other in functions.iter().filter(|other| **other != id).take(RELATED_MAX) {
+        let other = look.design.node(*other);
+        draft = draft.related(other.span, format!("{} has that timeout too", other.name));
+    }
     if let Some(waiting) = waiting {
         draft = draft.meets(waiting, Quantity::stated(format!("the timeout of {name}"), runs_s, "s"));
     }
     // What is not stated is the default, and that holds whatever has been raised: it must be stated to be longer.
-    match limit {
+    Some(match limit {
         Some(limit) if look.profile.row(limit).is_some_and(|row| row.unverified) => draft.by(look, limit),
         _ => draft,
-    }
+    })
 }

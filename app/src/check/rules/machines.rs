@@ -68,8 +68,8 @@ impl Rule for Joins {
     }
 }
 
-/// How long a loop that polls must go on to count, seconds: few jobs are waited for longer than a day.
-const POLLS_MAX_S: i64 = 86_400;
+/// How long a loop that polls must go on to count, seconds: few jobs are waited for longer than six hours.
+const POLLS_MAX_S: i64 = 21_600;
 
 /// The loop that fills the history in the fewest rounds. How often it turns no file says.
 fn fills_history(look: &Look<'_>, id: NodeId, machine: &Machine) -> Option<Draft> {

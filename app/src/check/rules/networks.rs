@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    check::{About, Draft, Found, Look, Rule, Severity, rules::pool::named},
-    design::{Edge, EdgeId, Function, Kind, Network, NodeId, Via, WayOut},
+    check::{
+        About, Draft, Found, Look, Rule, Severity,
+        rules::{dead_letters::keeps_failures, pool::named},
+    },
+    design::{Edge, EdgeId, Evidence, Function, Kind, Network, NodeId, Via, WayOut},
     document::{FileId, Span},
 };
 
@@ -41,6 +44,10 @@ fn unreached<'a>(
     look.design.outgoing(function).filter_map(|(id, edge)| {
         // What Lambda does for the function, such as its destinations, goes another way.
         let Via::Access(_) = edge.via else { return None };
+        // So the grant to write to its dead letters is Lambda's, unless a variable tells the function of them too.
+        if edge.evidence == Evidence::Granted && keeps_failures(look, edge.to) {
+            return None;
+        }
         let service = service(&look.design.node(edge.to).kind)?;
         let has = network.endpoints.iter().any(|endpoint| endpoint == service);
         (!has && edge.conditional.is_none()).then_some((id, edge, service))

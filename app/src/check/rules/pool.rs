@@ -197,6 +197,18 @@ impl Rule for Starving {
     }
 }
 
+/// What the stated peak of all functions without a reservation needs at once, and what they share, where that is
+/// less.
+pub(super) fn above_shared(look: &Look<'_>) -> Option<(f64, f64)> {
+    let pool = look.shared_pool()?;
+    let demands = look.flows().into_iter().filter_map(|(id, flows)| {
+        let flows: Vec<&Flow> = flows.iter().collect();
+        demand(look, id, &flows).filter(|demand| demand.function.reserved.is_default())
+    });
+    let sum = demands.map(|demand| demand.at_once()).sum();
+    (sum > pool).then_some((sum, pool))
+}
+
 /// A function that is at its peak above its own reservation.
 fn own_reservation(demand: &Demand<'_>, reserved: f64, span: crate::document::Span, found: &mut Found<'_>) {
     // Zero is how a function is switched off.

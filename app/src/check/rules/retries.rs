@@ -109,16 +109,66 @@ fn deliveries(look: &Look<'_>, id: NodeId, queue: &Queue) -> Option<i64> {
 /// not for work that fails.
 fn task_attempts(look: &Look<'_>, task: &Task) -> Option<f64> {
     let default = look.profile.whole(Limit::MachineRetriesDefault)?;
-    let fails = |retry: &&Retry| {
-        let errors = ["States.ALL", "States.TaskFailed", "States.Timeout"];
-        retry.errors.iter().any(|error| errors.contains(&error.as_str()))
-    };
-    let retries = task.retries.iter().filter(fails).map(|retry| retry.attempts_max.or(default));
+    let retries = task.retries.iter().filter(is_for_failures).map(|retry| retry.attempts_max.or(default));
     let mut all = 1.0;
     for retries in retries {
         all += words::whole(retries?);
     }
     Some(all)
+}
+
+/// Retries of one retrier whose waits are added up one by one; the rest wait as long as the last of these.
+const WAITS_MAX: i64 = 10_000;
+
+/// Seconds that the waits between all attempts of a way take, where each attempt fails at once.
+fn lasts_s(look: &Look<'_>, way: &[EdgeId]) -> Option<f64> {
+    way.iter().rev().try_fold(0.0, |behind_s, edge| {
+        let edge = look.design.edge(*edge);
+        match (&edge.via, &look.design.node(edge.from).kind) {
+            (Via::EventSource(_) | Via::PipeSource(_), Kind::Queue(queue)) => {
+                // What failed is visible again when its visibility timeout ends, and not before.
+                let Some(deliveries) = deliveries(look, edge.from, queue) else { return Some(behind_s) };
+                Some(words::whole(deliveries) * words::whole(look.visibility_s(queue)?).max(behind_s))
+            }
+            (Via::Task(task), _) => Some(task_attempts(look, task)? * behind_s + task_waits_s(look, task)?),
+            _ if paths::invokes_async(look.design, edge) && look.is_aws() => {
+                let Kind::Function(function) = &look.design.node(edge.to).kind else { return None };
+                let retries = look.or(&function.async_retries_max, Limit::LambdaAsyncRetriesDefault)?;
+                let wait_s = look.profile.value(Limit::LambdaAsyncRetryWait)?;
+                // One wait before the first retry, two before the second.
+                let waits_s: f64 = (1..=retries.clamp(0, 2)).map(|turn| words::whole(turn) * wait_s).sum();
+                Some(words::whole(retries.saturating_add(1)) * behind_s + waits_s)
+            }
+            _ => Some(behind_s),
+        }
+    })
+}
+
+/// Seconds that a task's retriers wait in all.
+fn task_waits_s(look: &Look<'_>, task: &Task) -> Option<f64> {
+    let mut all_s = 0.0;
+    for retry in task.retries.iter().filter(is_for_failures) {
+        let retries = retry.attempts_max.or(look.profile.whole(Limit::MachineRetriesDefault)?)?;
+        let backoff = retry.backoff.or(look.profile.value(Limit::MachineRetryBackoffDefault)?)?;
+        let wait = look.profile.whole(Limit::MachineRetryWaitDefault)?;
+        let mut wait_s = words::whole(retry.interval_s.or(wait)?);
+        let most_s = match retry.delay_max_s.or(i64::MAX)? {
+            i64::MAX => f64::INFINITY,
+            most_s => words::whole(most_s),
+        };
+        for _ in 0..retries.min(WAITS_MAX) {
+            all_s += wait_s.min(most_s);
+            wait_s *= backoff;
+        }
+        all_s += words::whole(retries.saturating_sub(WAITS_MAX).max(0)) * wait_s.min(most_s);
+    }
+    Some(all_s)
+}
+
+/// Whether a retrier tries again what failed, and not only what was refused.
+fn is_for_failures(retry: &&Retry) -> bool {
+    let errors = ["States.ALL", "States.TaskFailed", "States.Timeout"];
+    retry.errors.iter().any(|error| errors.contains(&error.as_str()))
 }
 
 /// Whether what fails behind an edge fails the one who gave it: then a retry before it repeats the edge.
@@ -172,6 +222,27 @@ fn is_started(look: &Look<'_>, id: NodeId, machine: &Machine) -> bool {
     machine.unread.is_none() && !look.design.incoming(id).any(|(_, edge)| fails_back(look, edge))
 }
 
+/// How often an event is tried, over what time, and where it is then.
+fn tried(look: &Look<'_>, first: NodeId, all: f64, lasts_s: Option<f64>) -> String {
+    let year_s = look.profile.value(Limit::MachineTimeoutMax).unwrap_or(f64::MAX);
+    let times = words::decimal(all);
+    match lasts_s.filter(|s| *s > 0.0) {
+        None => format!("is tried {times} times"),
+        // An execution ends after a year, however many attempts are left.
+        Some(lasts_s) if lasts_s >= year_s => {
+            format!("is tried up to {times} times, for {}", words::about(year_s))
+        }
+        Some(lasts_s) => {
+            let mut edges = look.design.outgoing(first).map(|(_, edge)| edge);
+            let dead = edges.find(|edge| matches!(edge.via, Via::DeadLetters { .. }));
+            let then = dead.map_or_else(String::new, |edge| {
+                format!(" until it is in {}", look.design.node(edge.to).name)
+            });
+            format!("is tried {times} times, over {} or more{then}", words::about(lasts_s))
+        }
+    }
+}
+
 fn storm(look: &Look<'_>, id: NodeId, all: f64, way: &[EdgeId]) -> Draft {
     let factors: Vec<String> = way
         .iter()
@@ -181,11 +252,8 @@ fn storm(look: &Look<'_>, id: NodeId, all: f64, way: &[EdgeId]) -> Draft {
         .collect();
     let last = way.last().map_or(id, |edge| look.design.edge(*edge).to);
     let (name, last) = (&look.design.node(id).name, &look.design.node(last).name);
-    let message = format!(
-        "one event of {name} that fails in {last} runs it {} times: {}",
-        words::decimal(all),
-        factors.join(" × ")
-    );
+    let tried = tried(look, id, all, lasts_s(look, way));
+    let message = format!("one event of {name} that fails in {last} {tried}: {}", factors.join(" × "));
     let help =
         "retry in one place of the way, the nearest to what fails, and let the others pass the error on";
     let span = way.first().map_or(look.design.node(id).span, |edge| look.design.edge(*edge).span);

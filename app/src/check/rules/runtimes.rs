@@ -14,15 +14,16 @@ pub(super) struct Deprecated;
 
 /// What a runtime has come to.
 enum State<'a> {
-    /// New functions are rejected, and perhaps changed ones: since when.
-    Blocked { creating: &'a str, updating: bool },
+    /// New functions are rejected, and perhaps changed ones: since when; empty where no source says.
+    Blocked { creating: &'a str, updating: Option<&'a str> },
     /// No more security patches; when it is blocked, where that is known.
     Deprecated { blocked: Option<&'a str> },
 }
 
 fn state<'a>(runtime: &'a Runtime, today: &str) -> Option<State<'a>> {
     let past = |day: &Option<String>| day.as_deref().is_some_and(|day| day <= today);
-    let updating = runtime.gone || past(&runtime.update_blocked);
+    let updating = (runtime.gone || past(&runtime.update_blocked))
+        .then(|| runtime.update_blocked.as_deref().unwrap_or(""));
     if runtime.gone || past(&runtime.create_blocked) {
         let creating = runtime.create_blocked.as_deref().unwrap_or("");
         return Some(State::Blocked { creating, updating });
@@ -63,16 +64,20 @@ impl Rule for Deprecated {
             let who = named(&names);
             let (message, severity) = match state(runtime, today) {
                 Some(State::Blocked { creating, updating }) => {
-                    let since =
-                        if creating.is_empty() { String::new() } else { format!(" since {creating}") };
                     // What is deployed goes on and can be changed: whether this is, no file says.
-                    if updating {
-                        let what = "can be neither made nor changed";
-                        (format!("AWS rejects {who}: functions of {name} {what}{since}"), Severity::Error)
-                    } else {
-                        let what = "can't be made any more";
-                        let only = "only those that are deployed can still be changed";
-                        (format!("{who}: functions of {name} {what}{since}, {only}"), Severity::Warning)
+                    match updating {
+                        Some(changing) => {
+                            let refuses = refuses(name, creating, changing);
+                            (format!("AWS rejects {who}: {refuses}"), Severity::Error)
+                        }
+                        None => {
+                            let made = match creating {
+                                "" => format!("AWS makes no functions of {name} any more"),
+                                day => format!("AWS has made no functions of {name} since {day}"),
+                            };
+                            let only = "those that are deployed can still be changed";
+                            (format!("{who}: {made}; {only}"), Severity::Warning)
+                        }
                     }
                 }
                 Some(State::Deprecated { blocked }) => {
@@ -81,7 +86,7 @@ impl Rule for Deprecated {
                     });
                     let since = &runtime.deprecated;
                     (
-                        format!("{who} of {name}: it gets no security patches since {since}{ends}"),
+                        format!("{who} of {name}: it has had no security patches since {since}{ends}"),
                         Severity::Warning,
                     )
                 }
@@ -95,12 +100,21 @@ impl Rule for Deprecated {
             if runtime.unverified {
                 draft = draft.assuming(format!("AWS takes {name}, which could not be verified"));
             }
-            for (id, span) in users.iter().skip(1).take(20) {
-                draft = draft.related(*span, look.design.node(*id).name.clone());
+            // Where one line of the file says it for all, as that of `Globals`, there is one place.
+            for (id, other) in users.iter().filter(|(_, other)| *other != span).take(20) {
+                draft = draft.related(*other, look.design.node(*id).name.clone());
             }
             found.add(draft);
         }
     }
+}
+
+/// What AWS does not do with a runtime, and since when; an empty day: no source says.
+fn refuses(name: &str, creating: &str, changing: &str) -> String {
+    if creating.is_empty() || changing.is_empty() {
+        return format!("it neither makes nor changes functions of {name} any more");
+    }
+    format!("it has made no functions of {name} since {creating}, and changed none since {changing}")
 }
 
 /// The runtime of the same language whose support ends last.

@@ -1,7 +1,14 @@
 //! How long a message stays hidden, against how long its function may run.
 
 use crate::{
-    check::{About, Draft, Fix, Found, Look, Quantity, Rule, Severity, fix, words},
+    check::{
+        About, Draft, Fix, Found, Look, Quantity, Rule, Severity, fix,
+        rules::{
+            consumers::{above_reservation, receives},
+            pool::above_shared,
+        },
+        words,
+    },
     design::{Edge, EventSource, Function, Kind, Node, NodeId, Queue, Setting, Via},
     profile::Limit,
 };
@@ -127,16 +134,18 @@ impl Rule for BelowSixTimes {
     }
 
     fn check(&self, look: &Look<'_>, found: &mut Found<'_>) {
-        let Some(factor) = look.profile.whole(Limit::EventSourceVisibilityFactor) else { return };
+        if !look.is_aws() {
+            return;
+        }
+        let peak = above_shared(look);
         for (id, feed) in feeds(look) {
-            let window_s = feed.source.window_s.or(0).unwrap_or(0);
-            let advised = feed.timeout_s.saturating_mul(factor).saturating_add(window_s);
+            let Some(advised) = look.visibility_advised_s(feed.source, feed.function) else { continue };
             // Without a redrive policy a message that comes back too often is only late.
             let counts = feed.queue.redrive.stated() == Some(&true);
             if feed.visibility_s < feed.timeout_s || feed.visibility_s >= advised || !counts {
                 continue;
             }
-            let Some(why) = throttled(look, &feed) else { continue };
+            let Some((why, by_pool)) = throttled(look, &feed, peak) else { continue };
             let (queue, function) = (&feed.queue_node.name, &feed.function_node.name);
             let visible = words::seconds(words::whole(feed.visibility_s));
             let message = format!(
@@ -166,6 +175,9 @@ impl Rule for BelowSixTimes {
             if let Some(span) = feed.function.reserved.span() {
                 draft = draft.related(span, format!("the reservation of {function}"));
             }
+            if by_pool {
+                draft = draft.by(look, Limit::LambdaConcurrency);
+            }
             if let Some(fix) = raised(look, feed.queue, advised) {
                 draft = draft.fix(fix);
             }
@@ -174,16 +186,20 @@ impl Rule for BelowSixTimes {
     }
 }
 
-/// Why the function is throttled: its reservation is below what its event source comes to.
-fn throttled(look: &Look<'_>, feed: &Feed<'_>) -> Option<String> {
-    let reserved = *feed.function.reserved.stated()?;
-    let at_once = look.queue_concurrency(feed.source)?;
+/// Why the function is throttled, and whether it is by the pool: the stated peak needs more than there is, or its
+/// reservation is below what its event source comes to and FB0017, whose fix mends both, can't say so.
+fn throttled(look: &Look<'_>, feed: &Feed<'_>, peak: Option<(f64, f64)>) -> Option<(String, bool)> {
     let function = &feed.function_node.name;
-    (reserved < at_once).then(|| {
-        format!(
-            "{function} has {} environments at most, and its event source comes to {} batches at once",
-            words::decimal(words::whole(reserved)),
-            words::decimal(words::whole(at_once))
-        )
-    })
+    if feed.function.reserved.is_default() {
+        let [needs, shared] = <[f64; 2]>::from(peak?).map(words::decimal);
+        let why =
+            format!("the stated peak needs {needs} environments at once, and {function} shares {shared}");
+        return Some((why, true));
+    }
+    let (at_once, reserved) = above_reservation(look, feed.source, feed.queue, feed.function)?;
+    let [at_once, reserved] = [at_once, reserved].map(|count| words::decimal(words::whole(count)));
+    let why = format!(
+        "{function} has {reserved} environments at most, and its event source comes to {at_once} batches at once"
+    );
+    receives(look, feed.queue_id).is_none().then_some((why, false))
 }
