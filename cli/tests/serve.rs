@@ -37,6 +37,30 @@ fn a_new_application_is_served_at_once_and_drains() {
 }
 
 #[test]
+fn an_end_that_does_not_wait_for_a_sleeping_guest_says_so_and_nothing_worse() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = "[application]\nname = \"a\"\n[function.f]\ncomponent = \"script-http.wasm\"\ntimeout = \"600s\"\n\
+                [tenant.demo]\n[[route]]\npath = \"/\"\nfunction = \"f\"\ntenant = { header = \"x-tenant\" }\n";
+    fs::write(directory.path().join("flyball.toml"), file).unwrap();
+    fs::copy(Path::new(GUESTS).join("script-http.wasm"), directory.path().join("script-http.wasm")).unwrap();
+    let said = directory.path().join("said.txt");
+    let served = Served::start_with(directory.path(), &["--grace", "0s"], fs::File::create(&said).unwrap());
+    let ask = "GET / HTTP/1.1\r\nx-tenant: demo\r\nx-do: sleep 600000";
+    let answer = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| served.request(ask));
+        while !served.metrics().contains("\nflyball_invocations_running 1") {
+            std::thread::yield_now();
+        }
+        served.signal();
+        asked.join().unwrap()
+    });
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert_eq!(served.wait(), Some(0));
+    let said = fs::read_to_string(said).unwrap();
+    assert!(said.contains("not all work ended in time") && !said.contains("panicked"), "{said}");
+}
+
+#[test]
 fn init_touches_nothing_that_is_there() {
     let directory = new_application();
     let file = directory.path().join("flyball.toml");

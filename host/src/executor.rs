@@ -12,7 +12,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -39,6 +39,8 @@ struct Shared {
     changed: Condvar,
     /// Tasks that were spawned and not dropped yet.
     alive: AtomicUsize,
+    /// Nothing is polled any more: what comes to its turn is dropped.
+    abandoned: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl Executor {
             }),
             changed: Condvar::new(),
             alive: AtomicUsize::new(0),
+            abandoned: AtomicBool::new(false),
         });
         let executor = Executor { shared: shared.clone(), threads: Mutex::new(Vec::new()) };
         for number in 0..threads {
@@ -127,6 +130,23 @@ impl Executor {
         self.shared.changed.notify_all();
     }
 
+    /// Closes it, and polls no task any more: each that becomes ready is dropped. Answers whether within that time none
+    /// was being polled; from then on the I/O of tasks may end.
+    pub(crate) fn abandon(&self, within: Duration) -> bool {
+        self.shared.abandoned.store(true, Ordering::Release);
+        self.close();
+        let seats = lock(&self.threads).len();
+        let begun = Instant::now();
+        loop {
+            // What took its seat before the lock may be polled still; what takes one after it is dropped.
+            let idle = lock(&self.shared.state).seats_free >= seats;
+            if idle || begun.elapsed() >= within {
+                return idle;
+            }
+            thread::sleep(SLICE);
+        }
+    }
+
     /// Waits until the last task has ended and the threads with it. [`Executor::close`] must come first.
     pub(crate) fn join(&self) {
         let threads = std::mem::take(&mut *lock(&self.threads));
@@ -164,7 +184,7 @@ impl Shared {
     /// Polls a new task on this thread, or queues it: see [`FirstSlice::Here`].
     fn run_here(&self, tenant: u32, runnable: Runnable) {
         let mut state = lock(&self.state);
-        if state.seats_free == 0 || !state.queue.is_empty() {
+        if state.seats_free == 0 || !state.queue.is_empty() || self.abandoned.load(Ordering::Acquire) {
             drop(state);
             return runnable.schedule();
         }
@@ -192,7 +212,11 @@ impl Shared {
     fn work(&self) {
         let mut ran = None;
         while let Some((tenant, runnable)) = self.next(ran) {
-            ran = Some((tenant, poll(runnable)));
+            let busy_ns = match self.abandoned.load(Ordering::Acquire) {
+                true => drop_task(runnable),
+                false => poll(runnable),
+            };
+            ran = Some((tenant, busy_ns));
         }
     }
 
@@ -225,6 +249,12 @@ fn poll(runnable: Runnable) -> u64 {
     // An invocation catches its own panics to report them; this keeps the thread whatever happens.
     let _ = catch_unwind(AssertUnwindSafe(|| runnable.run()));
     u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A task ends here without another turn. What it owned may panic as it goes, and the thread stays.
+fn drop_task(runnable: Runnable) -> u64 {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(runnable)));
+    0
 }
 
 /// Counts a task as alive until it is dropped.
@@ -270,6 +300,33 @@ mod tests {
         executor.join();
         assert!(io.block_on(task));
         assert_eq!(executor.alive(), 0);
+    }
+
+    #[test]
+    fn an_abandoned_executor_polls_nothing_any_more_and_its_io_may_end() {
+        let io = io();
+        let executor = Executor::start(1, io.handle()).unwrap();
+        let polled = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (wake, woken) = tokio::sync::oneshot::channel::<()>();
+        let after = polled.clone();
+        let waits = async move {
+            let _ = woken.await;
+            after.store(true, std::sync::atomic::Ordering::Relaxed);
+        };
+        let waits = executor.spawn(1, FirstSlice::Queued, || (), waits).unwrap();
+        let slow = async { tokio::time::sleep(std::time::Duration::from_secs(600)).await };
+        let sleeps = executor.spawn(2, FirstSlice::Queued, || (), slow).unwrap();
+        assert!(executor.abandon(std::time::Duration::from_secs(60)));
+        assert!(executor.spawn(1, FirstSlice::Queued, || (), async {}).is_none());
+        wake.send(()).unwrap();
+        // What sleeps is woken by the end of its clock.
+        drop(io);
+        executor.join();
+        assert_eq!(executor.alive(), 0);
+        assert!(!polled.load(std::sync::atomic::Ordering::Relaxed));
+        for task in [waits, sleeps] {
+            assert!(task.is_finished());
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use flyball_core::{Usage, invocation::Invocation};
@@ -174,6 +174,13 @@ impl WasmHost {
     /// started after this ends at once as not run.
     pub fn close(&self) {
         self.executor.close();
+    }
+
+    /// Closes it, and lets nothing go on that runs: each run is dropped at its next turn, and tells that nothing is known
+    /// of it. Waits, blocking, until no guest is on a thread any more, so that the runtime of their I/O may end;
+    /// answers whether that was so within this time.
+    pub fn abandon(&self, within: Duration) -> bool {
+        self.executor.abandon(within)
     }
 
     /// Waits, blocking, until all runs have ended and the threads with them; after [`WasmHost::close`].

@@ -1,9 +1,17 @@
 //! What runs functions, as the lane sees it: WebAssembly in production, anything at all in tests.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use flyball_core::{Name, invocation::Invocation};
 use flyball_host::{Backend, Done, FirstSlice, Input, LoadedFunction, Run, WasmHost};
+
+/// How long the end waits for guests to give way: they do every millisecond or two.
+const GUESTS_STOP_MAX: Duration = Duration::from_secs(1);
 
 /// One invocation to run.
 pub struct Job {
@@ -39,7 +47,7 @@ pub trait Executor: Send + Sync {
     /// before it returns only then.
     fn start(&self, job: Job);
 
-    /// Takes no new run; those that run may end.
+    /// The lane is closed: no new run is taken, and what still runs has no effect any more. It need not go on.
     fn close(&self) {}
 }
 
@@ -86,6 +94,8 @@ impl Executor for Wasm {
     }
 
     fn close(&self) {
-        self.host.close();
+        if !self.host.abandon(GUESTS_STOP_MAX) {
+            tracing::warn!("a guest did not give way at the end");
+        }
     }
 }

@@ -48,6 +48,19 @@ impl Served {
         let free = ["serve", "--format", "json", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
         let mut command = flyball(&free);
         command.current_dir(directory).stdout(Stdio::piped());
+        Served::of(command)
+    }
+
+    /// The same, with more arguments, and what it says to people in a file.
+    #[allow(dead_code, reason = "not every test has a use for it")]
+    pub fn start_with(directory: &Path, more: &[&str], said: std::fs::File) -> Served {
+        let free = ["serve", "--format", "json", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let mut command = flyball(&[&free, more].concat());
+        command.current_dir(directory).stdout(Stdio::piped()).stderr(said);
+        Served::of(command)
+    }
+
+    fn of(mut command: Command) -> Served {
         let mut child = command.spawn().expect("the binary runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("its output");
@@ -59,23 +72,44 @@ impl Served {
 
     /// Sends a request to the gateway; answers the whole response as text.
     pub fn request(&self, head: &str) -> String {
-        let mut stream = TcpStream::connect(&self.gateway).expect("the gateway listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        write!(stream, "{head}\r\nhost: {}\r\nconnection: close\r\n\r\n", self.gateway).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
+        ask(&self.gateway, head)
+    }
+
+    /// What it counts, as text for Prometheus.
+    #[allow(dead_code, reason = "not every test has a use for it")]
+    pub fn metrics(&self) -> String {
+        ask(self.admin.trim_start_matches("http://"), "GET /metrics HTTP/1.1")
     }
 
     /// Sends SIGTERM and answers the exit code.
-    pub fn terminate(mut self) -> Option<i32> {
-        let mut child = self.child.take().expect("it runs");
+    pub fn terminate(self) -> Option<i32> {
+        self.signal();
+        self.wait()
+    }
+
+    /// Sends SIGTERM.
+    pub fn signal(&self) {
+        let child = self.child.as_ref().expect("it runs");
         let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// The exit code, once it has ended.
+    pub fn wait(mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("it runs");
         let (ended, end) = mpsc::channel();
         std::thread::spawn(move || ended.send(child.wait()));
         end.recv_timeout(PATIENCE).expect("it ends in time").expect("its status").code()
     }
+}
+
+fn ask(address: &str, head: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    write!(stream, "{head}\r\nhost: {address}\r\nconnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }
 
 impl Drop for Served {
