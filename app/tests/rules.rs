@@ -14,7 +14,7 @@ use std::{
 };
 
 use flyball_app::{
-    check::{Finding, Level, Look, Rule, check, ours},
+    check::{About, Finding, Level, Look, Rule, check, ours},
     import::{Input, Options, import},
     profile::{Given, Profile},
 };
@@ -140,6 +140,18 @@ fn each_rule_has_a_page_and_files_that_it_finds_and_leaves() {
             assert!(files.iter().any(|(name, _)| name.starts_with(kind)), "{} has no {kind}", about.code);
         }
     }
+}
+
+#[test]
+fn the_list_of_rules_has_all_of_them_and_no_other() {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules/README.md");
+    let list = fs::read_to_string(list).unwrap();
+    let rows: Vec<_> = list.lines().filter(|line| line.starts_with("| [")).collect();
+    let row = |rule: &&dyn Rule| {
+        let About { code, title, severity, .. } = rule.about();
+        format!("| [{code}]({code}.md) | {title} | {} |", format!("{severity:?}").to_lowercase())
+    };
+    assert_eq!(rows, ours().iter().map(row).collect::<Vec<_>>());
 }
 
 /// One wall in each, as people plant it without meaning to; `docs/check-peers.md` says who else sees it.

@@ -161,8 +161,8 @@ fn add_observed((name, observed): &(String, Observed), design: &mut Design) {
     }
     let file = design.files.add(name, String::new());
     let what = format!(
-        "of {} calls in the traces none is between resources of these files: --names says which deployed name is \
-         which logical id",
+        "none of the calls in the traces ({}) is between resources of these files: --names says which deployed name \
+         is which logical id",
         connected.calls
     );
     design.unresolved.push(Unresolved { span: Span { file, start: 0, end: 0 }, resource: None, what });

@@ -256,6 +256,48 @@ fn an_unsafe_fix_is_shown_and_keeps_comments_and_form() {
 }
 
 #[test]
+fn names_of_a_profile_that_nothing_has_are_stated_with_their_place() {
+    let profile = "# ours\n[traffic.Ordres]\npeak_per_s = 5\n";
+    let folder = folder(&[("template.yaml", WALL), ("limits.toml", profile)]);
+    let output = check(folder.path(), &["--profile", "limits.toml"]);
+    let stated = "- limits.toml:2:1: [traffic.Ordres] is stated, and nothing";
+    assert!(text(&output.stdout).contains(stated), "{}", text(&output.stdout));
+}
+
+#[test]
+fn what_x_ray_saw_is_evidence() {
+    let template = "\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Work: {Type: AWS::SQS::Queue, Properties: {QueueName: work, VisibilityTimeout: 180}}
+  Worker:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: worker
+      Handler: a.b
+      Runtime: python3.13
+      InlineCode: pass
+      Policies: [SQSSendMessagePolicy: {QueueName: !GetAtt Work.QueueName}]
+      Events: {Work: {Type: SQS, Properties: {Queue: !GetAtt Work.Arn}}}
+";
+    let graph = |queue: &str| {
+        format!(
+            "{{\"Services\": [{{\"ReferenceId\": 1, \"Name\": \"worker\", \"Type\": \"AWS::Lambda::Function\", \
+             \"Edges\": [{{\"ReferenceId\": 2}}]}}, \
+             {{\"ReferenceId\": 2, \"Name\": \"{queue}\", \"Type\": \"AWS::SQS::Queue\"}}]}}"
+        )
+    };
+    let (seen, other) = (graph("work"), graph("other"));
+    let folder = folder(&[("template.yaml", template), ("seen.json", &seen), ("other.json", &other)]);
+    let told = |arguments: &[&str]| text(&check(folder.path(), arguments).stdout);
+    assert!(!told(&[]).contains("FB0014"), "a grant alone is no circle");
+    let seen = told(&["--xray", "seen.json"]);
+    assert!(seen.contains("warning FB0014 template.yaml:4:3 (observed)"), "{seen}");
+    let other = told(&["--xray", "other.json"]);
+    assert!(other.contains("none of the calls in the traces (1) is"), "{other}");
+}
+
+#[test]
 fn a_drawing_has_the_walls_in_it() {
     let folder = folder(&[("template.yaml", WALL)]);
     let output = check(folder.path(), &["--graph", "out.svg"]);

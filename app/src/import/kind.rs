@@ -131,6 +131,8 @@ pub(super) fn report(tree: &Tree, reading: &mut Reading<'_>) {
         "this is a state machine's definition: a template names it"
     } else if has(&["terraform_version"]) {
         "this is of Terraform, and no plan: `terraform show -json` of a saved plan is read"
+    } else if has(&["component"]) {
+        "this is an instance of Serverless Components, which are not read"
     } else if has(&["services"]) {
         "this is a file of Docker Compose, or the like"
     } else if matches!(tree.value, Value::Map(_)) {

@@ -231,12 +231,10 @@ fn summary(report: &Report<'_>, style: Style) -> String {
         .collect();
     let paint = levels.iter().find(|(count, ..)| *count > 0).map_or(Paint::Fix, |(.., paint)| *paint);
     // Of what could not be read nothing is known, and that is no good news.
-    let none = if report.files_read == 0 {
-        "Nothing could be read, so nothing was looked for"
-    } else {
-        "No walls found"
-    };
-    let found = if found.is_empty() { none.into() } else { found.join(", ") };
+    if report.files_read == 0 && found.is_empty() {
+        return "Nothing could be read, so nothing was looked for.\n".to_string();
+    }
+    let found = if found.is_empty() { "No walls found".into() } else { found.join(", ") };
     let edges = report.design.edges().count();
     let looked = format!(
         "in {} and {} of {}, by the limits of {}.",
@@ -273,7 +271,7 @@ fn of_problem(problem: &Problem, files: &Files, style: Style) -> String {
     let margin = " ".repeat(number.len());
     out.push_str(&printable(&format!("{margin}--> {}:{}:{}", place.file, place.line, place.column)));
     out.push('\n');
-    let line = printable(files.line(problem.span.file, place.line));
+    let line = printable(&files.line(problem.span.file, place.line).replace('\t', " "));
     // Of a long line its part around the place.
     let skipped = (place.column - 1).saturating_sub(SNIPPET_WIDTH / 2);
     let skipped = if line.chars().count() <= SNIPPET_WIDTH { 0 } else { skipped };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{About, Draft, Found, Look, Quantity, Rule, Severity, load::number, words},
     design::{Edge, EdgeId, Encryption, Kind, NodeId, Queue, Via},
-    document::{Tree, Value},
+    document::{Span, Tree, Value},
     profile::Limit,
 };
 
@@ -64,21 +64,33 @@ impl Rule for Policy {
         // What one policy mends is one finding: all senders of a service, and those of dead letters apart.
         let mut senders: BTreeMap<Mended<'_>, Vec<Sending<'_>>> = BTreeMap::new();
         for (id, edge) in look.design.edges() {
-            let Kind::Queue(queue) = &look.design.node(edge.to).kind else { continue };
+            let kind = &look.design.node(edge.to).kind;
             let Some(service) = sender(look, edge) else { continue };
-            let managed = queue.encryption.stated() == Some(&Encryption::AwsManagedKey);
-            if managed || not_let(look, edge, queue, service) {
+            let closed = match kind {
+                Kind::Queue(queue) => not_let(look, edge, queue, service),
+                _ => false,
+            };
+            if closed || key_of_aws(kind).is_some() {
                 senders.entry((edge.to, is_dead(edge), service)).or_default().push((id, edge));
             }
         }
-        for ((queue, _, service), edges) in senders {
-            if let Kind::Queue(of) = &look.design.node(queue).kind
-                && let Some(draft) = draft(look, of, service, &edges)
-            {
+        for ((_, _, service), edges) in senders {
+            if let Some(draft) = draft(look, service, &edges) {
                 found.add(draft);
             }
         }
     }
+}
+
+/// The alias of the key that AWS manages, and where it is stated, for a queue or topic that is encrypted with it.
+fn key_of_aws(kind: &Kind) -> Option<(&'static str, Option<Span>)> {
+    let (encryption, alias) = match kind {
+        Kind::Queue(queue) => (&queue.encryption, "alias/aws/sqs"),
+        Kind::Topic(topic) => (&topic.encryption, "alias/aws/sns"),
+        _ => return None,
+    };
+    let managed = encryption.stated() == Some(&Encryption::AwsManagedKey);
+    managed.then_some((alias, encryption.span()))
 }
 
 fn is_dead(edge: &Edge) -> bool {
@@ -93,12 +105,13 @@ fn lost(edge: &Edge, service: &str) -> &'static str {
     }
 }
 
-fn draft(look: &Look<'_>, queue: &Queue, service: &str, edges: &[Sending<'_>]) -> Option<Draft> {
+fn draft(look: &Look<'_>, service: &str, edges: &[Sending<'_>]) -> Option<Draft> {
     let (_, first) = edges.first()?;
-    let managed = queue.encryption.stated() == Some(&Encryption::AwsManagedKey);
-    let draft = match managed {
-        true => managed_key(look, edges, queue, service)?,
-        false => no_policy(look, edges, queue, service)?,
+    let kind = &look.design.node(first.to).kind;
+    let draft = match (key_of_aws(kind), kind) {
+        (Some(key), _) => managed_key(look, edges, key, service)?,
+        (None, Kind::Queue(queue)) => no_policy(look, edges, queue, service)?,
+        _ => return None,
     };
     let draft = edges.iter().take(RELATED_MAX).fold(draft, |draft, (_, edge)| {
         draft.related(edge.span, format!("{} sends to it", look.design.node(edge.from).name))
@@ -118,23 +131,29 @@ fn froms(look: &Look<'_>, edges: &[Sending<'_>]) -> String {
     }
 }
 
-fn managed_key(look: &Look<'_>, edges: &[Sending<'_>], queue: &Queue, service: &str) -> Option<Draft> {
+fn managed_key(
+    look: &Look<'_>,
+    edges: &[Sending<'_>],
+    (alias, stated): (&'static str, Option<Span>),
+    service: &str,
+) -> Option<Draft> {
     let (id, edge) = edges.first()?;
     let to = look.design.node(edge.to);
     let message = format!(
-        "{} is encrypted with the key that AWS manages (alias/aws/sqs), which {service} may not use: {} \
-         that {} to it",
+        "{} is encrypted with the key that AWS manages ({alias}), which {service} may not use: {} that {} to it",
         to.name,
         lost(edge, service),
         froms(look, edges)
     );
+    let instead = match to.kind {
+        Kind::Queue(_) => "set SqsManagedSseEnabled: true instead of KmsMasterKeyId",
+        _ => "leave KmsMasterKeyId out",
+    };
     let help = format!(
-        "set SqsManagedSseEnabled: true instead of KmsMasterKeyId, or use a key of your own whose policy \
-         lets {service} use kms:GenerateDataKey and kms:Decrypt"
+        "{instead}, or use a key of your own whose policy lets {service} use kms:GenerateDataKey and kms:Decrypt"
     );
-    let span = queue.encryption.span().unwrap_or(to.span);
-    let path = look.hop_pair(edge, "", "alias/aws/sqs");
-    Some(Draft::new(edge.to, span, message, help).rests_on([*id]).path(path))
+    let path = look.hop_pair(edge, "", alias);
+    Some(Draft::new(edge.to, stated.unwrap_or(to.span), message, help).rests_on([*id]).path(path))
 }
 
 /// Whether no policy of a queue lets a service send. One of another stack, or for queues not known, could let it.

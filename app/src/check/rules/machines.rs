@@ -71,6 +71,9 @@ impl Rule for Joins {
 /// How long a loop that polls must go on to count, seconds: few jobs are waited for longer than six hours.
 const POLLS_MAX_S: i64 = 21_600;
 
+/// Rounds from which on a loop is taken to end before: few go through so many pages or items.
+const ROUNDS_MAX: i64 = 4_000;
+
 /// The loop that fills the history in the fewest rounds. How often it turns no file says.
 fn fills_history(look: &Look<'_>, id: NodeId, machine: &Machine) -> Option<Draft> {
     let most = look.profile.whole(Limit::MachineHistoryMax)?;
@@ -82,7 +85,8 @@ fn fills_history(look: &Look<'_>, id: NodeId, machine: &Machine) -> Option<Draft
         let count = most / round.events_min().max(1);
         let lasts_s = count.saturating_mul(round.waits_s());
         let stopped = machine.timeout_s.stated().is_some_and(|timeout_s| *timeout_s <= lasts_s);
-        let ends = stopped || lasts_s > POLLS_MAX_S || begins_anew(look, id, round);
+        let fits = count > ROUNDS_MAX || lasts_s > POLLS_MAX_S;
+        let ends = stopped || fits || begins_anew(look, id, round);
         (!ends).then_some((count, lasts_s, round))
     });
     let (count, lasts_s, round) = counted.min_by_key(|(count, ..)| *count)?;

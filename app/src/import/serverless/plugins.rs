@@ -9,8 +9,7 @@ use super::{
 use crate::document::{Entry, Tree, Value};
 
 /// Plugins that draw edges or change functions in ways that are not read.
-const UNREAD: [&str; 11] = [
-    "serverless-apigateway-service-proxy",
+const UNREAD: [&str; 10] = [
     "serverless-plugin-warmup",
     "serverless-external-s3-event",
     "serverless-plugin-existing-s3",

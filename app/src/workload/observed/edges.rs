@@ -20,9 +20,9 @@ impl Observed {
     /// Adds to a design the work that functions were seen to give and that no file shows, as
     /// [`Evidence::Observed`].
     ///
-    /// Traces tell who called whom, not what for. So only a call that gives work by what it calls counts: of a function,
-    /// a topic, a bus, a state machine; and of a queue where a grant lets the function send to it. Of tables and buckets
-    /// nobody knows whether they were read.
+    /// Traces tell who called whom, not what for. So only a call that gives work by what it calls counts: of a
+    /// function, a topic, a bus, a state machine; and of a queue where a grant lets the function send to it. Of tables
+    /// and buckets nobody knows whether they were read.
     pub fn connect(&self, design: &mut Design) -> Connected {
         let nodes = Names::of(design);
         let mut connected = Connected::default();
