@@ -20,7 +20,7 @@ use flyball_app::{
     check::{self as rules, About, Baseline, Finding, Level, Look, RULES_VERSION, Rule},
     design::{Design, Platform, Unresolved},
     document::{FileId, Span},
-    import::{Imported, Options, Problem, import},
+    import::{Imported, Options, Problem, import, stacks},
     profile::{Given, Profile},
     report::{self, Against, Drawing, Report, Style},
     workload::observed::Observed,
@@ -208,6 +208,34 @@ pub(crate) fn design(
         None => platforms(&imported.design),
     };
     Ok((imported.design, profile))
+}
+
+/// The applications of a directory: the files of templates that no other one names. Templates that a CDK assembly or a
+/// composition of services names belong together, and are one.
+///
+/// # Errors
+/// Where nothing could be read.
+pub(crate) fn applications(directory: &str, deployed: &Deployed) -> Result<Vec<String>, Stop> {
+    let gathered = sources::gather(&Disk, &[directory.to_string()])?;
+    let base = |name: &str| name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let names_others = |name: &str| {
+        let base = base(name);
+        base == "manifest.json" || base.starts_with("serverless-compose.")
+    };
+    if gathered.inputs.iter().any(|input| names_others(&input.name)) {
+        return Ok(vec![directory.to_string()]);
+    }
+    let own = gathered.inputs.iter().filter(|input| base(&input.name) == "flyball.toml");
+    let mut files: Vec<String> = own.map(|input| input.name.clone()).collect();
+    let local = |path: &str| sources::local(&Disk, &gathered.roots, path);
+    let read = stacks(gathered.inputs.clone(), &options(deployed), &local);
+    let nested: Vec<&String> =
+        read.stacks.iter().flat_map(|stack| &stack.nested).map(|(_, name)| name).collect();
+    let roots = read.stacks.iter().filter(|stack| !nested.contains(&&stack.name));
+    files.extend(roots.map(|stack| read.files.name(stack.file).to_string()));
+    files.sort_unstable();
+    files.dedup();
+    Ok(files)
 }
 
 /// The day, in UTC: runtimes have one on which their support ends.

@@ -1,10 +1,11 @@
 //! What was counted becomes what is said.
 //!
 //! - `parts`: sources, functions, nodes, dependencies. - `limits`: limits with headroom, and which is behind what.
-//! - `cost`: what it costs. - `tenants`: tenants against one another. - `promises`: which held, since when not,
-//!   because of what.
+//! - `cost`: what it costs. - `tenants`: tenants against one another. - `holders`: who holds a limit, who starves whom.
+//! - `promises`: which held, since when not, because of what, and whom that hits.
 
 mod cost;
+mod holders;
 mod limits;
 mod parts;
 mod promises;
@@ -14,14 +15,13 @@ use flyball_core::Time;
 
 use crate::{
     measure::{GaugeSeries, Histogram, Series},
-    plan::{Assumption, Plan, Platform},
+    plan::{Assumption, Knob, Plan, Platform},
     result::{self, About, PlatformResult, PlatformTimes, RunResult, StoreResult, figure},
     world::{BEGINNING, Setting, Tally},
 };
 
 /// What a run says.
 pub(crate) fn conclude(plan: &Plan, setting: Setting, tally: &Tally) -> RunResult {
-    let simulated_s = seconds(tally.now);
     let mut run = RunResult {
         about: about(plan, setting, tally),
         slot_s: figure(tally.throttled_over.slot().0 as f64 / 1e6),
@@ -34,10 +34,21 @@ pub(crate) fn conclude(plan: &Plan, setting: Setting, tally: &Tally) -> RunResul
         limits: limits::limits(plan, tally),
         ..RunResult::default()
     };
-    debug_assert!(simulated_s.is_finite());
     cost::price(plan, tally, &mut run);
+    run.tenants.starved = holders::starved(plan, tally, &run);
     run.promises = promises::promises(plan, tally, &run);
     run
+}
+
+/// What would tell an assumed value: a read-only command.
+fn ask(plan: &Plan, knob: Option<Knob>) -> &'static str {
+    match (plan.platform, knob) {
+        (Platform::Aws, Some(Knob::Duration(_) | Knob::Init(_))) => {
+            "flyball import, from what CloudWatch has: flyball import --print-commands"
+        }
+        (Platform::Flyball, Some(Knob::Duration(_) | Knob::Commit)) => "flyball serve, at /metrics",
+        _ => "",
+    }
 }
 
 /// What a plan takes for true.
@@ -48,7 +59,7 @@ pub(crate) fn assumptions(plan: &Plan) -> Vec<result::Assumption> {
         why: assumption.why.clone(),
         basis: result::Basis::Assumed,
         key: assumption.key.clone().unwrap_or_default(),
-        ask: String::new(),
+        ask: ask(plan, assumption.knob).into(),
     };
     plan.assumptions.iter().map(said).chain(cost::assumptions(plan)).collect()
 }
@@ -84,13 +95,18 @@ fn platform(plan: &Plan, tally: &Tally) -> PlatformResult {
     let store = (plan.platform == Platform::Flyball).then(|| StoreResult {
         commits: tally.groups,
         records_per_commit: ratio(tally.commits, tally.groups),
-        ..StoreResult::default()
+        utilisation_percent: figure(tally.store_micros as f64 * 1e-4 / seconds(tally.now).max(1e-6))
+            .min(100.0),
     });
     PlatformResult {
         concurrency_max: Some(f64::from(plan.application.limits.limits.concurrency.cap)),
         concurrency_peak: peak,
         concurrency_peak_at_s: at,
         invocations: functions.iter().map(|f| f.runs).sum(),
+        runs_per_event: ratio(
+            functions.iter().map(|f| f.items).sum(),
+            tally.sources.iter().map(|source| source.arrivals).sum(),
+        ),
         throttled: functions.iter().flat_map(|f| f.throttled.values()).sum(),
         cold_starts: functions.iter().map(|f| f.cold_starts).sum(),
         dwell: tally.dwell.percentiles(),

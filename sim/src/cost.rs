@@ -118,6 +118,8 @@ pub struct Bill {
     pub usd_per_month: f64,
     /// What was used and has no price.
     pub unpriced: Vec<Price>,
+    /// The prices that are paid, with their places among the services.
+    pub by_price: Vec<(Price, usize)>,
 }
 
 impl Bill {
@@ -130,6 +132,7 @@ impl Bill {
         }
         let months = MONTH_HOURS * 3_600e6 / simulated.0 as f64;
         let mut bill = Bill::default();
+        let mut priced = Vec::new();
         for price in Price::ALL {
             let units = usage.units(*price) * months;
             if units <= 0.0 {
@@ -141,6 +144,7 @@ impl Bill {
             };
             let usd = row.usd(units);
             if usd > 0.0 {
+                priced.push(*price);
                 bill.services.push(ServiceCost {
                     service: price.service().into(),
                     what: price.what().into(),
@@ -153,7 +157,10 @@ impl Bill {
                 });
             }
         }
-        bill.services.sort_by(|a, b| b.usd_per_month.total_cmp(&a.usd_per_month));
+        let mut order: Vec<(Price, ServiceCost)> = priced.into_iter().zip(bill.services).collect();
+        order.sort_by(|a, b| b.1.usd_per_month.total_cmp(&a.1.usd_per_month));
+        bill.by_price = order.iter().map(|(price, _)| *price).zip(0..).collect();
+        bill.services = order.into_iter().map(|(_, service)| service).collect();
         bill.usd_per_month = bill.services.iter().map(|service| service.usd_per_month).sum();
         bill
     }

@@ -4,6 +4,8 @@
 //! that bracket finds the line of the first seed. Each other seed begins there and finds its own. Then it is asked what
 //! raising the wall's limit would bring, to which load one must go back for it to recover, and which assumptions the
 //! answer rests on. What does not depend on one another is done side by side, by whoever lends [`Hands`].
+//!
+//! All loads that are tried are rungs of one ladder, so that seeds meet at the same ones.
 
 mod recovery;
 mod sensitivity;
@@ -17,7 +19,7 @@ use std::{
 use crate::{
     conclude::conclude,
     plan::{Plan, Problem},
-    result::{BaseRate, CurvePoint, LineVerdict, LoadLineResult, RunResult, figure},
+    result::{BaseRate, CurvePoint, Figures, LineVerdict, LoadLineResult, RunResult, figure},
     world::{Setting, World},
 };
 
@@ -25,12 +27,16 @@ use crate::{
 pub const LOAD_MAX: f64 = 1_024.0;
 /// The lowest load that is tried.
 pub const LOAD_MIN: f64 = 1.0 / 1_024.0;
-/// The bracket of the line is at most so wide: its ends' ratio.
-const WIDTH: f64 = 1.05;
-/// The widest step of a sweep.
-const STEP_MAX: f64 = 2.0;
-/// The same for what is only asked about the line.
-const WIDTH_COARSE: f64 = 1.15;
+/// Rungs from one load to its double: each load is 2^(1/16), 4.4 %, above the one below.
+const DOUBLE: i32 = 16;
+/// The rung of [`LOAD_MAX`]; that of [`LOAD_MIN`] is as far down.
+const RUNG_MAX: i32 = 10 * DOUBLE;
+/// The bracket of the line is so wide, rungs.
+const WIDTH: i32 = 1;
+/// The same for what is only asked about the line: 14 %.
+const WIDTH_COARSE: i32 = 3;
+/// The ratio of such a bracket's ends: what moves the line by less is not seen.
+const RATIO_COARSE: f64 = 1.15;
 /// Happenings of one run of a search. A run that reaches them without breaking ends the sweep.
 pub const HAPPENINGS_MAX: u64 = 200_000_000;
 /// Seeds that each load is tried with at least.
@@ -90,6 +96,7 @@ pub fn load_line(
     base(plan, &mut line);
     let Some(found) = trials.over_seeds()? else {
         line.verdict = trials.undecided();
+        trials.explain(&mut line, false)?;
         return Ok(trials.into_line(line));
     };
     line.verdict = found;
@@ -105,39 +112,52 @@ enum Bracket {
     Zero { tried: f64 },
 }
 
-/// A bracket of the line no wider than `width`, from the load `from` on. The sweep's first step is `step`, each later
-/// one its square, up to [`STEP_MAX`]. `None`: broken off.
+/// The load of a rung.
+fn load_at(rung: i32) -> f64 {
+    libm::exp2(f64::from(rung) / f64::from(DOUBLE))
+}
+
+/// The rung that is nearest to a load.
+fn rung_of(load: f64) -> i32 {
+    let rung = libm::round(libm::log2(load.clamp(LOAD_MIN, LOAD_MAX)) * f64::from(DOUBLE));
+    rung as i32
+}
+
+/// A bracket of the line no wider than `width` rungs, from the rung `from` on. The sweep's first step is `step` rungs,
+/// each later one twice as many, up to [`DOUBLE`]. `None`: broken off.
 fn bracket(
-    from: f64,
-    width: f64,
-    step: f64,
+    from: i32,
+    width: i32,
+    step: i32,
     holds: &mut dyn FnMut(f64) -> Result<Option<bool>, Problem>,
 ) -> Result<Option<Bracket>, Problem> {
-    let Some(first) = holds(from)? else { return Ok(None) };
-    let (mut held, mut broke) = if first { (from, f64::INFINITY) } else { (0.0, from) };
+    let Some(first) = holds(load_at(from))? else { return Ok(None) };
+    let (mut held, mut broke) = if first { (from, None) } else { (-RUNG_MAX - 1, Some(from)) };
     let mut step = step;
-    while broke.is_infinite() || held == 0.0 {
-        let next = if broke.is_infinite() { held * step } else { broke / step };
-        if held >= LOAD_MAX {
-            return Ok(Some(Bracket::Never { tried: held }));
-        }
-        if broke <= LOAD_MIN {
-            return Ok(Some(Bracket::Zero { tried: broke }));
-        }
-        let Some(holds) = holds(next)? else { return Ok(None) };
+    let mut broken = loop {
+        let next = match broke {
+            None if held >= RUNG_MAX => return Ok(Some(Bracket::Never { tried: load_at(held) })),
+            None => (held + step).min(RUNG_MAX),
+            Some(broke) if held >= -RUNG_MAX => break broke,
+            Some(broke) if broke <= -RUNG_MAX => {
+                return Ok(Some(Bracket::Zero { tried: load_at(broke) }));
+            }
+            Some(broke) => (broke - step).max(-RUNG_MAX),
+        };
+        let Some(holds) = holds(load_at(next))? else { return Ok(None) };
         if holds {
-            held = next
+            held = next;
         } else {
-            broke = next
+            broke = Some(next);
         }
-        step = (step * step).min(STEP_MAX);
+        step = (step * 2).min(DOUBLE);
+    };
+    while broken - held > width {
+        let between = held + (broken - held) / 2;
+        let Some(holds) = holds(load_at(between))? else { return Ok(None) };
+        if holds { held = between } else { broken = between }
     }
-    while broke / held > width * (1.0 + 1e-9) {
-        let between = libm::sqrt(held * broke);
-        let Some(holds) = holds(between)? else { return Ok(None) };
-        if holds { held = between } else { broke = between }
-    }
-    Ok(Some(Bracket::Between { holds: held, breaks: broke }))
+    Ok(Some(Bracket::Between { holds: load_at(held), breaks: load_at(broken) }))
 }
 
 /// Runs of a search, and when they are to end.
@@ -205,7 +225,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The line of one seed.
-    fn of_seed(&self, seed: u64, from: f64, step: f64) -> Result<OfSeed, Problem> {
+    fn of_seed(&self, seed: u64, from: i32, step: i32) -> Result<OfSeed, Problem> {
         let mut runs = Vec::new();
         let found = bracket(from, WIDTH, step, &mut |load| {
             let Some(run) = self.one(self.plan, seed, load)? else { return Ok(None) };
@@ -222,11 +242,11 @@ impl Trials<'_> {
     /// off.
     fn over_seeds(&mut self) -> Result<Option<LineVerdict>, Problem> {
         let Some((&first, rest)) = self.seeds.split_first() else { return Ok(None) };
-        let first = self.trial.of_seed(first, 1.0, STEP_MAX)?;
+        let first = self.trial.of_seed(first, 0, DOUBLE)?;
         // The other seeds' lines are near.
         let (from, step) = match first.found {
-            Some(Bracket::Between { holds, .. }) => (holds, WIDTH),
-            Some(Bracket::Never { .. }) => (1.0, STEP_MAX),
+            Some(Bracket::Between { holds, .. }) => (rung_of(holds), WIDTH),
+            Some(Bracket::Never { .. }) => (0, DOUBLE),
             Some(Bracket::Zero { .. }) | None => return Ok(self.over(vec![first])),
         };
         let trial = self.trial;
@@ -271,8 +291,10 @@ impl Trials<'_> {
     }
 
     fn undecided(&self) -> LineVerdict {
-        let holds = self.curve.iter().filter(|t| t.holds()).map(|t| t.load).fold(0.0, f64::max);
         let breaks = self.curve.iter().filter(|t| !t.holds()).map(|t| t.load).fold(f64::INFINITY, f64::min);
+        // One seed may hold where another breaks.
+        let held = self.curve.iter().filter(|t| t.holds() && t.load < breaks);
+        let holds = held.map(|t| t.load).fold(0.0, f64::max);
         if self.curve.is_empty() {
             return LineVerdict::Undecided;
         }
@@ -289,6 +311,7 @@ impl Trials<'_> {
         curve.sort_by(|a, b| a.load_factor.total_cmp(&b.load_factor));
         curve.extend(std::mem::take(&mut line.curve));
         line.curve = curve;
+        line.broken_off = self.trial.halted.load(Ordering::Relaxed);
         line.runs = self.trial.runs.load(Ordering::Relaxed);
         line
     }
@@ -315,12 +338,26 @@ fn base(plan: &Plan, line: &mut LoadLineResult) {
     line.base_per_s = figure(line.base.iter().map(|base| base.peak_per_s).sum());
 }
 
-/// A load that was tried, as the median over its seeds.
+/// A load that was tried: what was measured, over its seeds.
 fn point(tried: &Tried, base_per_s: f64) -> CurvePoint {
-    let median = |of: &dyn Fn(&RunResult) -> f64| {
-        let mut values: Vec<f64> = tried.runs.values().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        figure(values.get(values.len() / 2).copied().unwrap_or(0.0))
+    let all: Vec<Figures> = tried.runs.values().map(figures).collect();
+    let over = |pick: &dyn Fn(&[f64]) -> Option<f64>| {
+        let of = |of: &dyn Fn(&Figures) -> f64| {
+            let mut values: Vec<f64> = all.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            figure(pick(&values).unwrap_or(0.0))
+        };
+        Figures {
+            goodput_per_s: of(&|one| one.goodput_per_s),
+            p99_ms: of(&|one| one.p99_ms),
+            dwell_p99_ms: of(&|one| one.dwell_p99_ms),
+            errors_percent: of(&|one| one.errors_percent),
+            throttled_percent: of(&|one| one.throttled_percent),
+            dead_letters: of(&|one| one.dead_letters),
+            dropped: of(&|one| one.dropped),
+            backlog_end: of(&|one| one.backlog_end),
+            cost_usd_per_month: of(&|one| one.cost_usd_per_month),
+        }
     };
     let mut broken: Vec<String> =
         tried.runs.values().flat_map(|run| run.broken().map(|promise| promise.promise.clone())).collect();
@@ -331,35 +368,35 @@ fn point(tried: &Tried, base_per_s: f64) -> CurvePoint {
         arrivals_per_s: figure(tried.load * base_per_s),
         on_way_back: false,
         holds: tried.holds(),
+        seeds_tried: tried.runs.len() as u64,
         seeds_broken: tried.runs.values().filter(|run| run.broken().next().is_some()).count() as u64,
         broken,
-        goodput_per_s: median(&|run| {
-            run.sources.iter().map(|s| s.answered).sum::<u64>() as f64 / run.about.simulated_s.max(1e-6)
-        }),
-        p99_ms: median(&|run| {
-            let answers = run.sources.iter().filter(|s| s.synchronous).map(|s| s.latency.p99_ms);
-            let answered = answers.fold(0.0, f64::max);
-            if answered > 0.0 {
-                answered
-            } else {
-                run.functions.iter().map(|f| f.duration.p99_ms).fold(0.0, f64::max)
-            }
-        }),
-        dwell_p99_ms: median(&|run| run.platform.dwell.p99_ms),
-        errors_percent: median(&|run| {
-            let failed: u64 = run.sources.iter().map(|s| s.failed).sum();
-            let arrivals: u64 = run.sources.iter().map(|s| s.arrivals).sum();
-            failed as f64 * 100.0 / (arrivals as f64).max(1.0)
-        }),
-        throttled_percent: median(&|run| {
-            let throttled = run.platform.throttled as f64;
-            throttled * 100.0 / (throttled + run.platform.invocations as f64).max(1.0)
-        }),
-        dead_letters: median(&|run| {
-            run.nodes.iter().flat_map(|n| n.dead_letters.values()).sum::<u64>() as f64
-        }),
-        dropped: median(&|run| run.nodes.iter().flat_map(|n| n.dropped.values()).sum::<u64>() as f64),
-        backlog_end: median(&|run| run.nodes.iter().map(|n| n.backlog_end).sum::<u64>() as f64),
-        cost_usd_per_month: median(&|run| run.cost.usd_per_month),
+        median: over(&|values| values.get(values.len() / 2).copied()),
+        min: over(&|values| values.first().copied()),
+        max: over(&|values| values.last().copied()),
     }
 }
+
+/// What is told of one run of a search.
+fn figures(run: &RunResult) -> Figures {
+    let answers = run.sources.iter().filter(|s| s.synchronous).map(|s| s.latency.p99_ms).fold(0.0, f64::max);
+    let runs = || run.functions.iter().map(|f| f.duration.p99_ms).fold(0.0, f64::max);
+    let (failed, arrivals): (u64, u64) =
+        run.sources.iter().fold((0, 0), |(failed, all), s| (failed + s.failed, all + s.arrivals));
+    let throttled = run.platform.throttled as f64;
+    let answered = run.sources.iter().map(|s| s.answered).sum::<u64>() as f64;
+    Figures {
+        goodput_per_s: answered / run.about.simulated_s.max(1e-6),
+        p99_ms: if answers > 0.0 { answers } else { runs() },
+        dwell_p99_ms: run.platform.dwell.p99_ms,
+        errors_percent: failed as f64 * 100.0 / (arrivals as f64).max(1.0),
+        throttled_percent: throttled * 100.0 / (throttled + run.platform.invocations as f64).max(1.0),
+        dead_letters: run.nodes.iter().flat_map(|n| n.dead_letters.values()).sum::<u64>() as f64,
+        dropped: run.nodes.iter().flat_map(|n| n.dropped.values()).sum::<u64>() as f64,
+        backlog_end: run.nodes.iter().map(|n| n.backlog_end).sum::<u64>() as f64,
+        cost_usd_per_month: run.cost.usd_per_month,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -155,6 +155,10 @@ pub trait Part: std::fmt::Debug {
     fn oldest(&self) -> Option<Time> {
         None
     }
+    /// Whether all that an invocation of this token was asked for has been handed out again since, or is gone.
+    fn is_stale(&self, _token: u64) -> bool {
+        false
+    }
 }
 
 /// How an invocation that a part asked for ended.

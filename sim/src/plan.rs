@@ -6,6 +6,7 @@ mod gather;
 mod names;
 mod own;
 pub(crate) mod program;
+pub(crate) mod ways;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ use crate::{
 pub(crate) use names::{Names, unknown};
 pub(crate) use own::request_attributes;
 use program::Program;
+use ways::Ways;
 
 /// How much time is simulated where nothing says.
 pub const DURATION: Span = Span::from_secs(3_600);
@@ -119,6 +121,7 @@ pub struct Plan {
     pub(crate) sources: Vec<SourcePlan>,
     pub(crate) dependencies: Vec<(Name, workload::Dependency)>,
     pub(crate) tenants: Vec<Name>,
+    pub(crate) ways: Ways,
     pub(crate) commit: Lasting,
     pub(crate) idle_max: Span,
     pub(crate) age_max: Span,
@@ -250,6 +253,19 @@ impl Plan {
         }
     }
 
+    /// Where dead letters of a node go, by its place among the nodes of a run: those of the plan, then the engine's
+    /// queues. Empty: it has none.
+    pub(crate) fn dead_letters_of(&self, node: usize) -> String {
+        match self.nodes.get(node) {
+            Some(plan) => plan
+                .kind
+                .dead()
+                .and_then(|to| self.nodes.get(to.0 as usize))
+                .map_or_else(String::new, |to| to.label.clone()),
+            None => "the platform's dead letters".into(),
+        }
+    }
+
     /// The same plan, that says where its traffic is from.
     #[must_use]
     pub fn with_traffic(self, traffic: &str) -> Plan {
@@ -267,6 +283,21 @@ impl Plan {
 }
 
 impl NodeKind {
+    /// Where what it gives up is kept.
+    fn dead(&self) -> Option<NodeNo> {
+        match self {
+            NodeKind::Queue { policy, .. } => policy.redrive.and_then(|redrive| redrive.to),
+            NodeKind::Asynchronous(policy) => policy.on_failure.first().copied(),
+            NodeKind::Topic { policy, .. } => policy.subscribers.iter().find_map(|one| one.dead.flatten()),
+            NodeKind::Bus(policy) => {
+                policy.rules.iter().flat_map(|rule| &rule.targets).find_map(|one| one.dead.flatten())
+            }
+            NodeKind::Schedule(policy) => policy.targets.iter().find_map(|one| one.dead.flatten()),
+            NodeKind::Stream(policy) => policy.mappings.iter().find_map(|mapping| mapping.dead.flatten()),
+            NodeKind::Parking | NodeKind::Machine(_) => None,
+        }
+    }
+
     /// The functions that take from it.
     fn readers(&self) -> Vec<FunctionNo> {
         match self {

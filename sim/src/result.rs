@@ -14,7 +14,8 @@ mod run;
 
 pub use faults::{FaultCheck, FaultFailure, FaultStep, FaultsResult, TraceStep};
 pub use line::{
-    BaseRate, CurvePoint, LineVerdict, LoadLineResult, Raising, Recovery, Sensitivity, Wall, WallSide,
+    BaseRate, CurvePoint, Figures, LineVerdict, LoadLineResult, Raising, Recovery, Sensitivity, Wall,
+    WallSide,
 };
 pub use parts::{
     DependencyResult, DependencyTimes, FunctionResult, FunctionTimes, Leak, NodeResult, NodeTimes,
@@ -36,7 +37,7 @@ pub type Series = Vec<f64>;
 pub const SLOTS_MAX: usize = 240;
 /// Tenants of which single figures are kept, at most.
 pub const TENANTS_SHOWN_MAX: usize = 50;
-/// Entries of every other list that grows with the traffic (broken events, traces, violations), at most.
+/// Entries of every other list that grows with the traffic (broken events, traces), at most.
 pub const ENTRIES_MAX: usize = 100;
 
 /// The version of the document: it grows by keys, and this number only where one changes its meaning.
@@ -165,8 +166,9 @@ pub struct LimitResult {
     pub raised_by: String,
     /// The most that was used of it, in its unit.
     pub peak: f64,
-    /// When that was, seconds after the beginning.
-    pub peak_at_s: f64,
+    /// When that was, seconds after the beginning. `None`: not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_at_s: Option<f64>,
     /// What was left at the peak, percent of the value; 0 where it was met.
     pub headroom_percent: f64,
     /// When it was first met, seconds after the beginning.
@@ -176,8 +178,6 @@ pub struct LimitResult {
     pub refused: u64,
     /// How often it made something wait.
     pub delayed: u64,
-    /// How long it made things wait in all, seconds.
-    pub delayed_s: f64,
 }
 
 /// A promise and whether it held.
@@ -219,9 +219,12 @@ pub struct Broken {
     /// The limit behind it. `None`: none was met; functions or dependencies failed by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<LimitRef>,
-    /// Who held most of that limit then.
+    /// Who held most of that limit from then on, over a tenth of the time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_by: Option<Holder>,
+    /// The way there, from the source on: names of sources, of the design's nodes and of dependencies. The limit is met
+    /// at its last. Empty where no way leads there.
+    pub path: Vec<String>,
     /// Whom it hits, the worst first: at most [`ENTRIES_MAX`].
     pub hits: Vec<Hit>,
     /// Tenants that it hits.
@@ -248,7 +251,7 @@ pub struct Hit {
     pub name: String,
     /// What it is.
     pub scope: Scope,
-    /// What it gets, in the promise's unit.
+    /// What was measured of it, in the promise's unit.
     pub value: f64,
 }
 
@@ -280,20 +283,6 @@ pub struct Unmodelled {
     pub kind: String,
     /// What that means for the answer.
     pub what: String,
-}
-
-/// An invariant of the engine that did not hold: an error in Flyball.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Violation {
-    /// Its name.
-    pub invariant: String,
-    /// What was found.
-    pub detail: String,
-    /// When, seconds after the beginning.
-    pub at_s: f64,
-    /// After how many steps of the engine.
-    pub step: u64,
 }
 
 /// A number with four significant digits: more are noise, and only make a document long. What is not finite is zero.

@@ -7,7 +7,7 @@
 //! - `invoke`: what goes into the engine and what it wants done. - `run`: functions as steps.
 //! - `calls`: what they ask dependencies. - `environment`: where they run. - `store`: commits and records. -
 //!   `tally`: what is counted.
-//! - `faults`: what goes wrong. - `books`: what is known of it without asking the engine.
+//! - `looks`: what is looked at once a slot. - `faults`: what goes wrong. - `books`: what is known of it without asking the engine.
 
 mod agenda;
 mod books;
@@ -17,6 +17,7 @@ mod data;
 mod environment;
 mod faults;
 mod invoke;
+mod looks;
 mod real;
 mod run;
 mod store;
@@ -40,10 +41,11 @@ use environment::Environments;
 use faults::Faulty;
 pub(crate) use faults::{Outcome, Planted};
 use invoke::Caller;
+pub(crate) use looks::{Group, Look};
 use run::Run;
 use store::Store;
 pub(crate) use tally::{
-    DependencyTally, FunctionTally, NodeTally, SourceTally, Tally, TenantTally, failure_name,
+    CHUNK_BYTES, DependencyTally, FunctionTally, NodeTally, SourceTally, Tally, TenantTally, failure_name,
 };
 
 /// Virtual time begins here: a day, so that nothing is near zero.
@@ -156,6 +158,8 @@ pub(crate) struct World<'p> {
     generation: u32,
     faults: Option<Box<Faulty>>,
     tally: Tally,
+    /// When the next look is due.
+    look_at: Time,
     /// Who runs real functions.
     guests: Option<&'p mut (dyn Guests + 'p)>,
 }
@@ -229,6 +233,7 @@ impl<'p> World<'p> {
             generation: 0,
             faults: None,
             tally: Tally::new(plan),
+            look_at: BEGINNING.after(looks::apart(plan)),
             guests: None,
         };
         world.open();
@@ -302,6 +307,9 @@ impl<'p> World<'p> {
         if next > self.end {
             self.now = self.end;
             return false;
+        }
+        if next >= self.look_at {
+            self.look(next);
         }
         self.now = self.now.max(next);
         // What runs end with goes before what the engine does about them at the same time.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::BufReader,
+    io::{BufReader, Read as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Once,
@@ -43,6 +43,7 @@ const TRAFFIC: &str = "traffic.toml";
 /// # Errors
 /// A promise that breaks: exit 1. Files that can't be read or do not fit together: exit 2.
 pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
+    one_application(wanted)?;
     let (design, profile) = check::design(&wanted.paths, &wanted.deployed, wanted.profile.as_deref())?;
     let traffic = traffic_file(wanted)?;
     let mut workload = read_workload(&traffic)?;
@@ -66,6 +67,34 @@ pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
     waiting.bar.finish_and_clear();
     let worse = say(&simulation, &design, wanted, format)?;
     if worse || report::fails(&simulation) { Err(Stop::silent()) } else { Ok(()) }
+}
+
+/// Applications of a directory that are named when one of them must be chosen.
+const NAMED_MAX: usize = 10;
+
+/// `check` looks at all that a directory holds at once; to simulate two applications as one would be an answer to a
+/// question that nobody has asked.
+///
+/// # Errors
+/// Where a directory holds more than one, with their names.
+fn one_application(wanted: &Simulate) -> Result<(), Stop> {
+    for path in wanted.paths.iter().filter(|path| Path::new(path).is_dir()) {
+        let found = check::applications(path, &wanted.deployed)?;
+        let (Some(first), true) = (found.first(), found.len() > 1) else { continue };
+        let mut named: Vec<&str> = found.iter().take(NAMED_MAX).map(String::as_str).collect();
+        let more = found.len().saturating_sub(NAMED_MAX);
+        let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+        let list = format!("{}{more}", named.join("\n  "));
+        named.truncate(2);
+        return Err(Stop::wrong(format!(
+            "{path} holds {} applications, and one is simulated at a time:\n  {list}\nname the one that is meant: \
+             flyball simulate {first}\nor, where they are deployed together, each of them: flyball simulate {}{}",
+            found.len(),
+            named.join(" "),
+            if found.len() > 2 { " ..." } else { "" }
+        )));
+    }
+    Ok(())
 }
 
 /// The design's file and the traffic beside it.
@@ -94,14 +123,12 @@ fn read_workload(file: &Path) -> Result<Workload, Stop> {
     let name = file.display().to_string();
     let unread =
         |error: std::io::Error| Stop::wrong(format!("the traffic file {name} can't be read: {error}"));
-    let bytes = std::fs::metadata(file).map_err(unread)?.len();
-    if bytes > FILE_BYTES_MAX as u64 {
-        return Err(Stop::wrong(format!(
-            "the traffic file {name} has {bytes} bytes; at most {} are read; state recorded traffic by `trace`",
-            FILE_BYTES_MAX
-        )));
-    }
-    let text = std::fs::read_to_string(file).map_err(unread)?;
+    let text = bounded(file, FILE_BYTES_MAX as u64).map_err(unread)?.ok_or_else(|| {
+        Stop::wrong(format!(
+            "the traffic file {name} has more than {FILE_BYTES_MAX} bytes, and no more are read; state recorded \
+             traffic by `trace`"
+        ))
+    })?;
     let mut workload = workload::read(&name, &text).map_err(|wrong| Stop::wrong(wrong.to_string()))?.workload;
     let beside = file.parent().unwrap_or(Path::new("."));
     for source in workload.traffic.values_mut() {
@@ -110,6 +137,13 @@ fn read_workload(file: &Path) -> Result<Workload, Stop> {
         }
     }
     Ok(workload)
+}
+
+/// A file's text. `None`: it is larger than that, and no more of it was read.
+fn bounded(file: &Path, bytes_max: u64) -> std::io::Result<Option<String>> {
+    let mut text = String::new();
+    File::open(file)?.take(bytes_max.saturating_add(1)).read_to_string(&mut text)?;
+    Ok((text.len() as u64 <= bytes_max).then_some(text))
 }
 
 fn read_trace(files: &workload::TraceFiles, beside: &Path) -> Result<workload::Recorded, Stop> {
@@ -211,8 +245,11 @@ fn say(simulation: &Simulation, design: &Design, wanted: &Simulate, format: Form
 
 fn base(file: &Path) -> Result<(String, Simulation), Stop> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Stop::wrong(format!("the base {name} can't be read: {error}")))?;
+    let unread = |error: std::io::Error| Stop::wrong(format!("the base {name} can't be read: {error}"));
+    let text = bounded(file, report::DOCUMENT_BYTES_MAX).map_err(unread)?.ok_or_else(|| {
+        let most = report::DOCUMENT_BYTES_MAX;
+        Stop::wrong(format!("the base {name} has more than {most} bytes: simulate writes no such JSON"))
+    })?;
     let other = report::read(&text).map_err(|why| Stop::wrong(format!("{name} is no simulation: {why}")))?;
     Ok((name, other))
 }

@@ -339,6 +339,14 @@ impl Pollers {
         slot.is_some_and(|slot| slot.generation == token.generation && slot.batch.is_some())
     }
 
+    /// Whether none of a batch's messages is its any more.
+    pub(super) fn is_stale(&self, token: Token, stock: &Stock) -> bool {
+        let batch = self.slots.get(token.place as usize).and_then(|slot| slot.batch.as_ref());
+        self.is_current(token)
+            && batch
+                .is_some_and(|batch| batch.receipts.iter().all(|receipt| stock.received(*receipt).is_none()))
+    }
+
     /// A throttled batch is tried again, unless its first message is about to come back.
     fn again(&mut self, place: u32, stock: &Stock, now: Time, asks: &mut Vec<Ask>) {
         let Some(batch) = self.batch_mut(place) else { return };

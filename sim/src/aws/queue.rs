@@ -224,4 +224,10 @@ impl Part for Queue {
     fn oldest(&self) -> Option<Time> {
         self.stock.oldest()
     }
+
+    fn is_stale(&self, token: u64) -> bool {
+        let token = Token::decode(token);
+        let mapping = |token: Token| Some((self.mappings.get(token.mapping)?, token));
+        token.and_then(mapping).is_some_and(|(mapping, token)| mapping.is_stale(token, &self.stock))
+    }
 }

@@ -1,15 +1,18 @@
-//! What a run costs in a month, and whom.
+//! What a run costs in a month, when, and whom.
+
+use std::collections::BTreeMap;
 
 use flyball_app::profile::{Price, Prices};
 use flyball_core::Span;
 
 use super::{figure, result};
 use crate::{
-    cost::{Bill, LOG_BYTES_PER_RUN, LONG_POLL, MONTH_HOURS, Usage},
+    cost::{Architecture, Bill, LOG_BYTES_PER_RUN, LONG_POLL, MONTH_HOURS, Usage},
+    measure::Series,
     message::FunctionNo,
     plan::{Entrance, NodeKind, Plan, Platform},
     result::{CostResult, RunResult, TenantCost},
-    world::{BEGINNING, NodeTally, Tally, TenantTally},
+    world::{BEGINNING, CHUNK_BYTES, NodeTally, Tally, TenantTally},
 };
 
 /// Tenants that are named, the dearest first.
@@ -28,6 +31,7 @@ pub(super) fn price(plan: &Plan, tally: &Tally, run: &mut RunResult) {
     let (prices, time) = (Prices::built_in(), tally.now.since(BEGINNING));
     let bill = Bill::of(&prices, &used(plan, tally, &prices, time), time);
     let wasted = Bill::of(&prices, &wasted(plan, tally), time);
+    unpriced.extend(plan.unmodelled.iter().map(|part| format!("{} ({})", part.name, part.kind)));
     unpriced.extend(bill.unpriced.iter().map(|price| format!("{}: {}", price.service(), price.what())));
     let arrivals: u64 = tally.sources.iter().map(|source| source.arrivals).sum();
     let months = time.0 as f64 / (MONTH_HOURS * 3_600e6);
@@ -35,6 +39,7 @@ pub(super) fn price(plan: &Plan, tally: &Tally, run: &mut RunResult) {
         tally.tenants.iter().map(|books| (books.runs_micros as f64, books.arrivals as f64)).collect();
     let shares = bill.shared(&weights);
     show_tenants(run, plan, &shares);
+    run.platform.times.cost_usd_per_h = over_time(plan, tally, &bill);
     run.cost = CostResult {
         usd_per_month: figure(bill.usd_per_month),
         usd_per_event: if arrivals == 0 {
@@ -66,60 +71,124 @@ fn used(plan: &Plan, tally: &Tally, prices: &Prices, time: Span) -> Usage {
         }
     }
     for (node, books) in plan.nodes.iter().zip(&tally.nodes) {
+        if let Some((price, units)) = by_entering(&node.kind, books) {
+            usage.add(price, units);
+        }
         match &node.kind {
-            NodeKind::Parking => usage.add(Price::SqsStandard, books.entered_chunks as f64),
-            NodeKind::Queue { mappings, fifo, .. } => {
-                let price = if *fifo { Price::SqsFifo } else { Price::SqsStandard };
+            NodeKind::Queue { mappings, .. } => {
+                let price = price_of_queue(&node.kind);
                 let pollers: u64 = mappings.iter().map(|mapping| u64::from(mapping.start)).sum();
-                usage.add(price, books.entered_chunks as f64);
                 let readers = mappings.iter().map(|mapping| mapping.function);
                 usage.add(price, received(tally, books, readers));
                 usage.empty_receives(price, Span(time.0.saturating_mul(pollers)));
             }
-            NodeKind::Topic { what: "topic", .. } => {
-                usage.add(Price::SnsPublishes, books.entered_chunks as f64);
-            }
-            NodeKind::Bus(_) => usage.add(Price::EventBridgeEvents, books.entered_chunks as f64),
             NodeKind::Stream(policy) if policy.takes.is_some() => {
                 usage.add(Price::KinesisShardHours, f64::from(policy.shards) * time.0 as f64 / 3_600e6);
             }
-            NodeKind::Machine(policy) if policy.express => {
-                usage.add(Price::ExpressRequests, books.entered as f64);
-            }
-            // Each step, and the end.
-            NodeKind::Machine(policy) => {
-                usage.add(Price::Transitions, books.entered as f64 * (policy.steps.len() + 1) as f64);
-            }
-            NodeKind::Asynchronous(_)
-            | NodeKind::Topic { .. }
-            | NodeKind::Schedule(_)
-            | NodeKind::Stream(_) => {}
+            _ => {}
         }
     }
     usage
 }
 
+const fn price_of_queue(kind: &NodeKind) -> Price {
+    if matches!(kind, NodeKind::Queue { fifo: true, .. }) { Price::SqsFifo } else { Price::SqsStandard }
+}
+
+/// What is paid because messages come in at a node.
+fn by_entering(kind: &NodeKind, books: &NodeTally) -> Option<(Price, f64)> {
+    let chunks = books.entered_chunks as f64;
+    match kind {
+        NodeKind::Parking | NodeKind::Queue { .. } => Some((price_of_queue(kind), chunks)),
+        NodeKind::Topic { what: "topic", .. } => Some((Price::SnsPublishes, chunks)),
+        NodeKind::Bus(_) => Some((Price::EventBridgeEvents, chunks)),
+        NodeKind::Machine(policy) if policy.express => Some((Price::ExpressRequests, books.entered as f64)),
+        // Each step, and the end.
+        NodeKind::Machine(policy) => {
+            Some((Price::Transitions, books.entered as f64 * (policy.steps.len() + 1) as f64))
+        }
+        NodeKind::Asynchronous(_) | NodeKind::Topic { .. } | NodeKind::Schedule(_) | NodeKind::Stream(_) => {
+            None
+        }
+    }
+}
+
 /// Requests that bring a queue's messages and delete them: as large as the batches of those who read it, in the mean.
+/// What a batch brings is paid for by chunks; to delete it is one request.
 fn received(tally: &Tally, books: &NodeTally, readers: impl Iterator<Item = FunctionNo>) -> f64 {
     let (runs, items) = readers
         .filter_map(|function| tally.functions.get(function.0 as usize))
         .fold((0, 0), |(runs, items), function| (runs + function.runs, items + function.items));
-    if runs == 0 {
+    if runs == 0 || books.entered == 0 {
         return 0.0;
     }
     let batch = (items as f64 / runs as f64).clamp(1.0, RECEIVED_MAX);
+    let bytes = books.entered_bytes as f64 / books.entered as f64;
+    let chunks = libm::ceil(batch * bytes / f64::from(CHUNK_BYTES)).max(1.0);
     let received = books.left.max(books.receives) as f64;
-    2.0 * received / batch
+    (chunks + 1.0) * received / batch
 }
 
-/// Runs that failed: all that can be told apart.
+/// Runs that failed, and runs for nobody: all that can be told apart.
 fn wasted(plan: &Plan, tally: &Tally) -> Usage {
     let mut usage = Usage::default();
     for (function, books) in plan.functions.iter().zip(&tally.functions) {
-        let failed = books.failed.values().sum();
-        usage.runs(function.architecture, function.memory_mb, failed, Span(books.wasted_micros));
+        let runs = books.failed.values().sum::<u64>() + books.orphans;
+        usage.runs(function.architecture, function.memory_mb, runs, Span(books.wasted_micros));
     }
     usage
+}
+
+/// When the units of each price were used: a weight for each slot. What is not here is used evenly.
+fn when(plan: &Plan, tally: &Tally) -> BTreeMap<Price, Vec<f64>> {
+    let mut weights: BTreeMap<Price, Vec<f64>> = BTreeMap::new();
+    let mut add = |price: Price, values: Vec<f64>| {
+        let sums = weights.entry(price).or_default();
+        sums.resize(sums.len().max(values.len()), 0.0);
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    };
+    for (function, books) in plan.functions.iter().zip(&tally.functions) {
+        let busy = books.concurrency.iter().map(|(_, slot)| slot.mean() * function.memory_mb).collect();
+        let price = match function.architecture {
+            Architecture::X86 => Price::LambdaX86,
+            Architecture::Arm => Price::LambdaArm,
+        };
+        add(price, busy);
+        add(Price::LambdaRequests, counts(&books.runs_over));
+        add(Price::LogsIngested, counts(&books.runs_over));
+    }
+    for (source, books) in plan.sources.iter().zip(&tally.sources) {
+        if let Entrance::Call { request: Some(price), .. } = source.entrance {
+            add(price, counts(&books.requests_over));
+        }
+    }
+    for (node, books) in plan.nodes.iter().zip(&tally.nodes) {
+        if let Some((price, _)) = by_entering(&node.kind, books) {
+            add(price, counts(&books.entered_over));
+        }
+    }
+    weights
+}
+
+fn counts(series: &Series<u64>) -> Vec<f64> {
+    series.iter().map(|(_, count)| *count as f64).collect()
+}
+
+/// What each slot costs, US dollars an hour: the bill, spread over the time by when its units were used.
+fn over_time(plan: &Plan, tally: &Tally, bill: &Bill) -> Vec<f64> {
+    let slots = tally.throttled_over.iter().count();
+    let mut per_h = vec![0.0; slots];
+    let weights = when(plan, tally);
+    let even = vec![1.0; slots];
+    for (price, service) in &bill.by_price {
+        let weights = weights.get(price).filter(|all| all.iter().sum::<f64>() > 0.0).unwrap_or(&even);
+        let sum: f64 = weights.iter().sum();
+        let mean_per_h = bill.services.get(*service).map_or(0.0, |one| one.usd_per_month) / MONTH_HOURS;
+        for (per_h, weight) in per_h.iter_mut().zip(weights) {
+            *per_h += mean_per_h * weight / sum * slots as f64;
+        }
+    }
+    per_h.into_iter().map(figure).collect()
 }
 
 fn show_tenants(run: &mut RunResult, plan: &Plan, shares: &[f64]) {

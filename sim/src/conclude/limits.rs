@@ -1,6 +1,6 @@
 //! Limits with their headroom, and which of them is behind a trouble.
 
-use flyball_core::{Level, LimitStatus, Limited};
+use flyball_core::{Level, LimitName, LimitStatus, Limited};
 
 use super::seconds;
 use crate::{
@@ -35,7 +35,7 @@ pub(super) fn limits(plan: &Plan, tally: &Tally) -> Vec<LimitResult> {
             let (peak, at) = super::peak(&books.in_service);
             let mut result = stated_limit(limit("servers", "calls at once", f64::from(servers)), peak, at);
             result.refused = books.counts.refused_full;
-            result.delayed = u64::from(super::peak(&books.waiting).0 > 0.0);
+            result.delayed = books.waited;
             limits.push(result);
         }
     }
@@ -52,7 +52,7 @@ fn stated_limit(limit: LimitRef, peak: f64, peak_at_s: f64) -> LimitResult {
         source: "the traffic file".into(),
         raisable: true,
         peak: figure(peak),
-        peak_at_s,
+        peak_at_s: Some(peak_at_s),
         ..LimitResult::default()
     }
 }
@@ -77,10 +77,11 @@ fn own(plan: &Plan, tally: &Tally, status: &LimitStatus) -> Option<LimitResult> 
     }
     let key = status.name.to_string();
     let refused: u64 = tally.functions.iter().filter_map(|f| f.throttled.get(&key)).sum();
-    let delayed = tally.waited_for.get(&status.name).copied().unwrap_or(0);
+    let waits = || tally.functions.iter().filter_map(|f| f.waited_for.get(&status.name));
+    let delayed = waits().map(|(count, _)| count).sum();
     let peak = status.peak as f64;
     let first = tally.functions.iter().filter(|f| f.throttled.contains_key(&key));
-    let first = first.filter_map(|f| f.first_throttled).min();
+    let first = first.filter_map(|f| f.first_throttled).chain(waits().map(|(_, at)| *at)).min();
     let exact = plan.platform == Platform::Flyball;
     let account = !exact && limit.scope == Scope::Platform;
     Some(LimitResult {
@@ -96,12 +97,23 @@ fn own(plan: &Plan, tally: &Tally, status: &LimitStatus) -> Option<LimitResult> 
             (false, false) => "ReservedConcurrentExecutions".into(),
         },
         peak: figure(peak),
-        peak_at_s: 0.0,
+        peak_at_s: peak_at(plan, tally, &status.name),
         first_reached_s: first.map(|at| figure(seconds(at))),
         refused,
         delayed,
-        delayed_s: 0.0,
     })
+}
+
+/// When a limit on concurrency was used most. `None`: of this one that is not kept.
+fn peak_at(plan: &Plan, tally: &Tally, name: &LimitName) -> Option<f64> {
+    match (&name.level, name.of) {
+        (Level::Platform, Limited::Concurrency) => Some(super::peak(&tally.concurrency).1),
+        (Level::Function(function), Limited::Concurrency) => {
+            let place = plan.functions.iter().position(|f| f.name == *function)?;
+            tally.functions.get(place).map(|books| super::peak(&books.concurrency).1)
+        }
+        _ => None,
+    }
 }
 
 /// The key of the application file.
@@ -124,7 +136,7 @@ fn raised_by(level: &Level, of: Limited) -> String {
 }
 
 /// A limit of the engine as a result names it.
-pub(super) fn reference(plan: &Plan, name: &flyball_core::LimitName, value: u64) -> LimitRef {
+pub(super) fn reference(plan: &Plan, name: &LimitName, value: u64) -> LimitRef {
     let label = |function: &flyball_core::Name| {
         let found = plan.functions.iter().find(|f| f.name == *function);
         found.map_or_else(|| function.to_string(), |f| f.label.clone())

@@ -1,31 +1,28 @@
 //! Sources, functions, nodes and dependencies.
 
-use std::collections::BTreeMap;
-
 use flyball_core::FailureKind;
 
 use super::{last, mean, most, peak, rate, ratio, seconds, share};
 use crate::{
+    dependency::Counts,
     plan::{
-        FunctionPlan, Plan, Platform,
+        Entrance, FunctionPlan, Plan, Platform,
         program::{Callee, OpAct},
     },
     result::{
         DependencyResult, DependencyTimes, FunctionResult, FunctionTimes, Leak, NodeResult, NodeTimes,
-        SourceResult, SourceTimes, figure,
+        Percentiles, SourceResult, SourceTimes, figure,
     },
     world::{DependencyTally, FunctionTally, NodeTally, SourceTally, Tally, failure_name},
 };
 
 pub(super) fn sources(plan: &Plan, tally: &Tally) -> Vec<SourceResult> {
-    let runs: u64 = tally.functions.iter().map(|function| function.items).sum();
-    let arrivals: u64 = tally.sources.iter().map(|source| source.arrivals).sum();
     let simulated = seconds(tally.now);
     let one = |(source, books): (&crate::plan::SourcePlan, &SourceTally)| {
         let arrivals_per_s = rate(&books.arrivals_over);
         SourceResult {
             name: source.label.clone(),
-            to: source.source.to.clone().unwrap_or_else(|| source.label.clone()),
+            to: plan.ways.entered_by(&source.label).unwrap_or_default().to_string(),
             synchronous: source.entrance.waits(),
             scaled: source.source.scaled,
             arrivals: books.arrivals,
@@ -41,12 +38,13 @@ pub(super) fn sources(plan: &Plan, tally: &Tally) -> Vec<SourceResult> {
             answered: books.answered,
             failed: books.failed,
             errors: books.troubles.iter().map(|(trouble, count)| (trouble.name(), *count)).collect(),
-            refused: BTreeMap::new(),
+            refused: books.refused.clone(),
             timeouts: books.timeouts,
-            completed: books.answered,
-            runs_per_event: ratio(runs, arrivals),
-            latency: books.latency.percentiles(),
-            to_end: crate::result::Percentiles::default(),
+            // Where nobody waits there is nothing to wait for.
+            latency: match source.entrance {
+                Entrance::Node(_) => Percentiles::default(),
+                Entrance::Call { .. } | Entrance::Send { .. } => books.latency.percentiles(),
+            },
             times: SourceTimes {
                 arrivals_per_s,
                 requests_per_s: rate(&books.requests_over),
@@ -119,7 +117,7 @@ fn leak(tally: &Tally, function: &FunctionPlan, books: &FunctionTally) -> Option
         out_of_memory_after_s: if per_s > 0.0 { figure(runs / per_s) } else { 0.0 },
         out_of_memory_after_runs: figure(runs),
         out_of_memory: books.failed.get(&FailureKind::OutOfMemory).copied().unwrap_or(0),
-        recycled: 0,
+        recycled: books.recycled,
     })
 }
 
@@ -139,7 +137,7 @@ pub(super) fn nodes(plan: &Plan, tally: &Tally) -> Vec<NodeResult> {
             entered: books.entered,
             left: books.left,
             receives: books.receives,
-            receives_mean: ratio(books.receives, books.entered),
+            receives_mean: ratio(books.receives, books.left + books.dead.values().sum::<u64>()),
             handled_again: books.handled_again,
             backlog_end: books.backlog,
             backlog_peak: backlog_peak as u64,
@@ -148,16 +146,16 @@ pub(super) fn nodes(plan: &Plan, tally: &Tally) -> Vec<NodeResult> {
                 0 => Some(0.0),
                 backlog => (shrinks > 0.0).then(|| figure(backlog as f64 / shrinks)),
             },
-            oldest_age_peak_s: figure(books.oldest_peak.0 as f64 / 1e6),
+            oldest_age_peak_s: peak(&books.oldest_over).0,
             dead_letters: books.dead.clone(),
-            dead_letters_to: books.dead_to.clone(),
+            dead_letters_to: plan.dead_letters_of(number),
             dropped: books.dropped.clone(),
-            dwell: books.stayed.percentiles(),
+            to_end: books.to_end.percentiles(),
             times: NodeTimes {
                 backlog: last(&books.backlog_over),
                 entered_per_s: entered,
                 left_per_s: left,
-                oldest_age_s: Vec::new(),
+                oldest_age_s: last(&books.oldest_over),
                 dead_letters_per_s: rate(&books.dead_over),
             },
         }
@@ -165,7 +163,21 @@ pub(super) fn nodes(plan: &Plan, tally: &Tally) -> Vec<NodeResult> {
     tally.nodes.iter().enumerate().map(one).collect()
 }
 
+/// Calls whose work was taken on.
+pub(super) fn taken_on(counts: &Counts) -> u64 {
+    let not =
+        counts.refused_full + counts.refused_connection + counts.refused_out_of_order + counts.duplicates;
+    counts.asked.saturating_sub(not)
+}
+
+/// How much of a dependency's servers was at work in each slot, percent.
+fn utilisation(books: &DependencyTally, servers: Option<f64>) -> Vec<f64> {
+    let Some(servers) = servers else { return Vec::new() };
+    books.in_service.iter().map(|(_, slot)| figure(slot.mean().min(servers) * 100.0 / servers)).collect()
+}
+
 pub(super) fn dependencies(plan: &Plan, tally: &Tally) -> Vec<DependencyResult> {
+    let arrivals: u64 = tally.sources.iter().map(|source| source.arrivals).sum();
     let one = |((name, stated), books): (
         &(flyball_core::Name, flyball_app::workload::Dependency),
         &DependencyTally,
@@ -185,7 +197,8 @@ pub(super) fn dependencies(plan: &Plan, tally: &Tally) -> Vec<DependencyResult> 
             broken_off: counts.broken_off,
             orphans: counts.orphans,
             orphans_s: figure(counts.orphaned_micros as f64 / 1e6),
-            executions_per_key: 0.0,
+            duplicates: counts.duplicates,
+            executions_per_event: ratio(taken_on(counts), arrivals),
             connections_max: stated.connections_max.map(f64::from),
             connections_peak,
             connections_peak_at_s,
@@ -193,17 +206,14 @@ pub(super) fn dependencies(plan: &Plan, tally: &Tally) -> Vec<DependencyResult> 
             in_service_peak: peak(&books.in_service).0,
             waiting_peak: peak(&books.waiting).0,
             utilisation_percent: servers.map_or(0.0, |n| figure(in_service * 100.0 / n)).min(100.0),
-            utilisation_peak_percent: servers.map_or(0.0, |n| {
-                let most = books.in_service.iter().map(|(_, slot)| slot.mean().min(n)).fold(0.0, f64::max);
-                figure(most * 100.0 / n)
-            }),
+            utilisation_peak_percent: servers
+                .map_or(0.0, |n| utilisation(books, Some(n)).into_iter().fold(0.0, f64::max)),
             latency: books.latency.percentiles(),
             times: DependencyTimes {
                 connections: most(&books.connections),
                 in_service: most(&books.in_service),
                 waiting: most(&books.waiting),
-                utilisation_percent: Vec::new(),
-                orphans_per_s: Vec::new(),
+                utilisation_percent: utilisation(books, servers),
                 latency_p99_ms: share(&books.latency_over, 0.99),
             },
         }

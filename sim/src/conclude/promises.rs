@@ -3,11 +3,14 @@
 use flyball_app::workload::{Expect, Measure};
 use flyball_core::Time;
 
-use super::{limits, percent, seconds};
+use super::{holders, limits, parts, percent, seconds};
 use crate::{
-    plan::Plan,
-    result::{Broken, ENTRIES_MAX, Hit, PromiseResult, RunResult, Scope, figure},
-    world::{BEGINNING, NodeTally, Tally},
+    plan::{Plan, ways},
+    result::{
+        Broken, ENTRIES_MAX, FunctionResult, Hit, LimitRef, PromiseResult, RunResult, Scope, SourceResult,
+        figure,
+    },
+    world::{BEGINNING, NodeTally, SourceTally, Tally},
 };
 
 /// Growth of a backlog below this many messages is noise.
@@ -63,16 +66,20 @@ impl Judge<'_> {
             stated,
             max: expect.max,
             value,
-            broken: (value > expect.max).then(|| self.broken(expect.measure, of, first)),
+            broken: (value > expect.max).then(|| self.broken(expect.measure, of, first, expect.max)),
         }
     }
 
-    fn broken(&self, measure: Measure, of: Option<&str>, first: Option<Time>) -> Broken {
-        let hits = self.hits(measure, of);
+    fn broken(&self, measure: Measure, of: Option<&str>, first: Option<Time>, max: f64) -> Broken {
+        let at = first.unwrap_or(self.tally.now);
+        let hits = self.hits(measure, of, max);
+        let because = limits::behind(self.run, &self.readers(&hits));
+        let held_by = because.as_ref().and_then(|limit| holders::held_by(self.plan, self.tally, limit, at));
         Broken {
-            at_s: figure(seconds(first.unwrap_or(self.tally.now))),
-            because: limits::behind(self.run, &self.readers(&hits)),
-            held_by: None,
+            at_s: figure(seconds(at)),
+            path: self.path(because.as_ref(), hits.first()),
+            because,
+            held_by,
             tenants_hit: self.tally.tenants.iter().filter(|t| t.errors + t.dead > 0).count() as u64,
             hits,
         }
@@ -108,20 +115,13 @@ impl Judge<'_> {
                 (most(run.functions.iter().filter(|f| is(&f.name)).map(|f| f.dwell.p99_ms)), None)
             }
             Measure::ErrorsPercent => {
-                let share = |(_, books): (_, &crate::world::SourceTally)| {
-                    let over = books.answered + books.failed + self.unanswered(books);
-                    percent(books.failed + self.unanswered(books), over)
-                };
+                let share = |(_, books): (_, &SourceTally)| errors_percent(books);
                 let first = sources().filter_map(|(_, books)| books.first_failed).min();
                 (most(sources().map(share)), first)
             }
             Measure::ThrottledPercent => {
-                let share = |f: &crate::result::FunctionResult| {
-                    let throttled: u64 = f.throttled.values().sum();
-                    percent(throttled, throttled + f.runs)
-                };
                 let first = self.tally.functions.iter().filter_map(|f| f.first_throttled).min();
-                (most(run.functions.iter().filter(|f| is(&f.name)).map(share)), first)
+                (most(run.functions.iter().filter(|f| is(&f.name)).map(throttled_percent)), first)
             }
             Measure::Dropped => {
                 let dropped: u64 = nodes().flat_map(|node| node.dropped.values()).sum();
@@ -143,19 +143,12 @@ impl Judge<'_> {
         }
     }
 
-    /// Requests that have waited for longer than any good answer took, and wait still, are as good as lost.
-    fn unanswered(&self, books: &crate::world::SourceTally) -> u64 {
-        books.arrivals.saturating_sub(books.answered + books.failed + books.open_lately)
-    }
-
     fn runs_per_event(&self, of: Option<&str>) -> f64 {
         let arrivals: u64 = self.tally.sources.iter().map(|source| source.arrivals).sum();
         let arrivals = arrivals.max(1) as f64;
         let named = self.plan.dependencies.iter().zip(&self.tally.dependencies);
         if let Some((_, books)) = named.into_iter().find(|((name, _), _)| Some(name.as_str()) == of) {
-            let counts = &books.counts;
-            let refused = counts.refused_full + counts.refused_connection + counts.duplicates;
-            return counts.asked.saturating_sub(refused) as f64 / arrivals;
+            return parts::taken_on(&books.counts) as f64 / arrivals;
         }
         let items = self.plan.functions.iter().zip(&self.tally.functions);
         items
@@ -165,44 +158,101 @@ impl Judge<'_> {
             / arrivals
     }
 
-    fn hits(&self, measure: Measure, of: Option<&str>) -> Vec<Hit> {
-        let mut hits: Vec<Hit> = match measure {
+    /// Whom a broken promise hits, the worst first, each by what was measured of it alone.
+    fn hits(&self, measure: Measure, of: Option<&str>, max: f64) -> Vec<Hit> {
+        let (run, tally) = (self.run, self.tally);
+        let (scope, values): (Scope, Vec<(&str, f64)>) = match measure {
             Measure::DeadLetters | Measure::Dropped | Measure::Backlog | Measure::BacklogGrowthPercent => {
                 let count = |node: &NodeTally| match measure {
                     Measure::DeadLetters => node.dead.values().sum::<u64>() as f64,
                     Measure::Dropped => node.dropped.values().sum::<u64>() as f64,
-                    _ => node.backlog as f64,
+                    Measure::Backlog => node.backlog as f64,
+                    _ => growth(node).0,
                 };
-                let hit = |node: &NodeTally| (node.label.clone(), count(node));
-                self.tally
-                    .nodes
-                    .iter()
-                    .map(hit)
-                    .map(|(name, value)| Hit { name, scope: Scope::Node, value })
-                    .collect()
+                let nodes = tally.nodes.iter().filter(|node| !node.parking);
+                (Scope::Node, nodes.map(|node| (node.label.as_str(), count(node))).collect())
             }
-            Measure::ThrottledPercent | Measure::RunsPerEvent | Measure::DwellP99 => {
-                let hit = |f: &crate::result::FunctionResult| Hit {
-                    name: f.name.clone(),
-                    scope: Scope::Function,
-                    value: f.throttled.values().sum::<u64>() as f64,
+            Measure::ThrottledPercent | Measure::DwellP99 => {
+                let value = |f: &FunctionResult| match measure {
+                    Measure::DwellP99 => f.dwell.p99_ms,
+                    _ => throttled_percent(f),
                 };
-                self.run.functions.iter().map(hit).collect()
+                (Scope::Function, run.functions.iter().map(|f| (f.name.as_str(), value(f))).collect())
             }
-            _ => {
-                let hit = |s: &crate::result::SourceResult| Hit {
-                    name: s.name.clone(),
-                    scope: Scope::Entrance,
-                    value: figure(percent(s.failed, s.answered + s.failed)),
+            Measure::RunsPerEvent => {
+                let named: Vec<&str> = match of {
+                    Some(of) => vec![of],
+                    None => run.functions.iter().map(|f| f.name.as_str()).collect(),
                 };
-                self.run.sources.iter().map(hit).collect()
+                let is_function = |name: &str| run.functions.iter().any(|f| f.name == name);
+                let scope = if named.iter().all(|name| is_function(name)) {
+                    Scope::Function
+                } else {
+                    Scope::Dependency
+                };
+                (scope, named.into_iter().map(|name| (name, self.runs_per_event(Some(name)))).collect())
+            }
+            Measure::CostPerMonth => (Scope::Platform, Vec::new()),
+            Measure::LatencyP50 | Measure::LatencyP95 | Measure::LatencyP99 | Measure::ErrorsPercent => {
+                let sources = run.sources.iter().zip(&tally.sources);
+                let value = |(s, books): (&SourceResult, &SourceTally)| match measure {
+                    Measure::LatencyP50 => s.latency.p50_ms,
+                    Measure::LatencyP95 => s.latency.p95_ms,
+                    Measure::LatencyP99 => s.latency.p99_ms,
+                    _ => errors_percent(books),
+                };
+                (Scope::Entrance, sources.map(|pair| (pair.0.name.as_str(), value(pair))).collect())
             }
         };
-        hits.retain(|hit| hit.value > 0.0 && of.is_none_or(|of| of == hit.name));
+        // Of what is added up everything above zero counts; else whoever alone is beyond the bound.
+        let adds_up = matches!(
+            measure,
+            Measure::DeadLetters | Measure::Dropped | Measure::Backlog | Measure::RunsPerEvent
+        );
+        let least = if adds_up { 0.0 } else { max };
+        let hit = |(name, value): (&str, f64)| Hit { name: name.into(), scope, value: figure(value) };
+        let mut hits: Vec<Hit> = values.into_iter().map(hit).collect();
+        hits.retain(|hit| hit.value > least && of.is_none_or(|of| of == hit.name));
         hits.sort_by(|a, b| b.value.total_cmp(&a.value));
         hits.truncate(ENTRIES_MAX);
         hits
     }
+
+    /// The way to where a limit is met, or to who is hit where there is no such place.
+    fn path(&self, because: Option<&LimitRef>, hit: Option<&Hit>) -> Vec<String> {
+        let own = |limit: &LimitRef| match limit.scope {
+            Scope::Function | Scope::Dependency | Scope::Node => Some(ways::node(&limit.of).to_string()),
+            Scope::FunctionTenant => limit.of.split(" for ").next().map(str::to_string),
+            Scope::Platform | Scope::Tenant | Scope::Entrance | Scope::Store => None,
+        };
+        let from = hit.filter(|hit| hit.scope == Scope::Entrance).map(|hit| hit.name.as_str());
+        let end = because.and_then(own).or_else(|| {
+            let hit = hit?;
+            match hit.scope {
+                Scope::Entrance => self.plan.called_by(&hit.name).into_iter().next(),
+                _ => Some(ways::node(&hit.name).to_string()),
+            }
+        });
+        let Some(end) = end else { return Vec::new() };
+        // From who is hit, else from the source that sends most.
+        let mut sources: Vec<&SourceResult> = self.run.sources.iter().collect();
+        sources
+            .sort_by_key(|source| (Some(source.name.as_str()) != from, std::cmp::Reverse(source.arrivals)));
+        let ways = sources.iter().filter_map(|source| self.plan.ways.way(&source.name, &end));
+        ways.into_iter().next().unwrap_or_else(|| vec![end])
+    }
+}
+
+/// Events without a good answer, percent. Requests that have waited for longer than any good answer took, and wait
+/// still, are as good as lost.
+fn errors_percent(books: &SourceTally) -> f64 {
+    let unanswered = books.arrivals.saturating_sub(books.answered + books.failed + books.open_lately);
+    percent(books.failed + unanswered, books.answered + books.failed + unanswered)
+}
+
+fn throttled_percent(function: &FunctionResult) -> f64 {
+    let throttled: u64 = function.throttled.values().sum();
+    percent(throttled, throttled + function.runs)
 }
 
 fn most(values: impl Iterator<Item = f64>) -> f64 {

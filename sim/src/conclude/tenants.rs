@@ -1,10 +1,10 @@
 //! Tenants against one another.
 
-use super::percent;
+use super::{percent, rate, share};
 use crate::{
     plan::Plan,
-    result::{NamedValue, Quantile, TENANTS_SHOWN_MAX, TenantResult, TenantsResult, figure},
-    world::{Tally, TenantTally},
+    result::{NamedValue, Quantile, TENANTS_SHOWN_MAX, TenantGroup, TenantResult, TenantsResult, figure},
+    world::{Group, Tally, TenantTally},
 };
 
 /// Steps of the distribution over tenants.
@@ -37,8 +37,23 @@ pub(super) fn tenants(plan: &Plan, tally: &Tally) -> TenantsResult {
             Vec::new()
         },
         shown: shown(plan, tally),
-        groups: Vec::new(),
+        groups: tally.groups_of_tenants.all.iter().map(|group| groups(plan, group)).collect(),
+        // Who starves whom is said by limits.
         starved: Vec::new(),
+    }
+}
+
+fn groups(plan: &Plan, group: &Group) -> TenantGroup {
+    let one = match group.tenants.as_slice() {
+        [one] => name(plan, one.0 as usize),
+        _ => String::new(),
+    };
+    TenantGroup {
+        group: group.name.into(),
+        tenants: group.tenants.len() as u64,
+        name: one,
+        dwell_p99_ms: share(&group.dwell_over, 0.99),
+        arrivals_per_s: rate(&group.arrivals_over),
     }
 }
 

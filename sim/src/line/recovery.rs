@@ -6,7 +6,7 @@ use flyball_core::Span;
 use super::Trial;
 use crate::{
     plan::{Plan, Problem},
-    result::{CurvePoint, Recovery, RunResult, figure},
+    result::{CurvePoint, Figures, Recovery, RunResult, figure},
 };
 
 /// The load goes back after this share of the time.
@@ -40,12 +40,18 @@ pub(super) fn recovery(
         let Some(plan) = trial.plan.with_relief(load / above) else { return Ok(way) };
         let Some(run) = trial.one(&plan, seed, above)? else { return Ok(way) };
         let after_s = recovered(&run);
+        let lately = lately(&run);
         way.curve.push(CurvePoint {
             load_factor: figure(load),
             arrivals_per_s: figure(load * base_per_s),
             on_way_back: true,
             holds: after_s.is_some(),
-            ..lately(&run)
+            seeds_tried: 1,
+            seeds_broken: u64::from(after_s.is_none()),
+            broken: Vec::new(),
+            median: lately,
+            min: lately,
+            max: lately,
         });
         if let Some(after_s) = after_s {
             way.recovery = Recovery::At { load_factor: figure(load), after_s };
@@ -59,7 +65,7 @@ pub(super) fn recovery(
 }
 
 /// What the last quarter of a run was like.
-fn lately(run: &RunResult) -> CurvePoint {
+fn lately(run: &RunResult) -> Figures {
     let last = |series: &[f64]| {
         let slots = series.get(series.len() * 3 / 4..).unwrap_or_default();
         slots.iter().sum::<f64>() / slots.len().max(1) as f64
@@ -68,13 +74,13 @@ fn lately(run: &RunResult) -> CurvePoint {
     let (good, bad) = (over(&|s| last(&s.times.answered_per_s)), over(&|s| last(&s.times.errors_per_s)));
     let slowest =
         |of: &dyn Fn(&crate::result::SourceResult) -> f64| run.sources.iter().map(of).fold(0.0, f64::max);
-    CurvePoint {
+    Figures {
         goodput_per_s: figure(good),
         errors_percent: if good + bad > 0.0 { figure(bad * 100.0 / (good + bad)) } else { 0.0 },
         p99_ms: figure(slowest(&|s| last(&s.times.latency_p99_ms))),
         dwell_p99_ms: figure(last(&run.platform.times.dwell_p99_ms)),
         backlog_end: run.nodes.iter().map(|node| node.backlog_end).sum::<u64>() as f64,
-        ..CurvePoint::default()
+        ..Figures::default()
     }
 }
 

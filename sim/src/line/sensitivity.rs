@@ -1,6 +1,6 @@
 //! Which assumptions the line rests on.
 
-use super::{Bracket, Trial, WIDTH_COARSE, bracket};
+use super::{Bracket, RATIO_COARSE, Trial, WIDTH_COARSE, bracket, rung_of};
 use crate::{
     plan::{Plan, Problem},
     result::{Sensitivity, WallSide, figure},
@@ -47,7 +47,7 @@ pub(super) fn sensitive(plan: &Plan, holds: f64, sides: &[(Turn, WallSide)]) -> 
         found.push((moves(less).max(moves(more)), sensitivity));
     }
     // What moves it less than the search can see moves nothing.
-    found.retain(|(moves, _)| *moves > WIDTH_COARSE);
+    found.retain(|(moves, _)| *moves > RATIO_COARSE);
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     found.into_iter().take(TOLD).map(|(_, sensitivity)| sensitivity).collect()
 }
@@ -63,7 +63,7 @@ pub(super) fn side(
         return Ok(Some((turn, WallSide { holds_at: figure(holds), ..WallSide::default() })));
     };
     let mut because = String::new();
-    let found = bracket(holds, WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
+    let found = bracket(rung_of(holds), WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
         let Some(run) = trial.one(&plan, seed, load)? else { return Ok(None) };
         let broken = run.broken().next();
         if let Some(limit) = broken.and_then(|promise| promise.broken.as_ref()?.because.as_ref()) {

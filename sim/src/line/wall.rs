@@ -3,6 +3,7 @@
 use super::{
     Bracket, Trial, Trials, WIDTH_COARSE, bracket,
     recovery::{self, WayBack},
+    rung_of,
     sensitivity::{self, Turn},
     side_by_side,
 };
@@ -17,6 +18,7 @@ impl Trials<'_> {
         let (holds, breaks) = match line.verdict {
             LineVerdict::Found { holds_at, breaks_at, .. } => (holds_at, breaks_at),
             LineVerdict::BreaksAtZero { tried_down_to } => (0.0, tried_down_to),
+            LineVerdict::Between { holds_at, breaks_at } if breaks_at > 0.0 => (holds_at, breaks_at),
             _ => {
                 if let Some(last) = self.curve.iter().max_by(|a, b| a.load.total_cmp(&b.load)) {
                     line.headroom =
@@ -99,7 +101,7 @@ fn raising(
     let Some(limit) = line.wall.as_ref().and_then(|wall| wall.because.clone()) else { return Ok(None) };
     let Some(plan) = trial.plan.with_limit_raised(&limit) else { return Ok(None) };
     let mut last_broken = None;
-    let found = bracket(holds, WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
+    let found = bracket(rung_of(holds), WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
         let Some(run) = trial.one(&plan, seed, load)? else { return Ok(None) };
         let held = run.broken().next().is_none();
         if !held {
@@ -132,13 +134,6 @@ pub(super) fn wall(run: &RunResult, load: f64, base_per_s: f64) -> Option<Wall> 
     let broken = promise.broken.as_ref()?;
     let mut hits = broken.hits.clone();
     hits.truncate(10);
-    let mut path: Vec<String> = run.sources.iter().map(|source| source.to.clone()).collect();
-    path.truncate(1);
-    if let Some(because) = &broken.because
-        && !because.of.is_empty()
-    {
-        path.push(because.of.clone());
-    }
     Some(Wall {
         load_factor: figure(load),
         per_s: figure(load * base_per_s),
@@ -153,7 +148,7 @@ pub(super) fn wall(run: &RunResult, load: f64, base_per_s: f64) -> Option<Wall> 
         hits,
         tenants_hit: broken.tenants_hit,
         starvation: run.tenants.starved.first().cloned(),
-        path,
+        path: broken.path.clone(),
         seeds_broken: 0,
     })
 }

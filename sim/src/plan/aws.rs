@@ -19,10 +19,11 @@ use flyball_core::{
 };
 
 use super::{
-    Assumption, Entrance, FunctionPlan, Knob, Names, Plan, Platform, Problem, RealPlan,
+    Assumption, Entrance, FunctionPlan, Knob, Names, NodePlan, Plan, Platform, Problem, RealPlan,
     gather::{self, Gathered, words},
     names::unknown,
     program::{EmitTo, Program},
+    ways::{self, Ways},
 };
 use crate::{aws::lambda::LambdaPolicy, cost::Architecture, message::FunctionNo};
 use nodes::Places;
@@ -117,7 +118,9 @@ impl Making<'_> {
         let (Some(application), true) = (checked, self.problems.is_empty()) else {
             return Err(self.problems);
         };
+        let ways = self.ways(&functions, &nodes);
         Ok(Plan {
+            ways,
             name: name.to_string(),
             platform: Platform::Aws,
             profile: profile.name().to_string(),
@@ -139,6 +142,17 @@ impl Making<'_> {
             age_max,
             real: RealPlan::default(),
         })
+    }
+
+    /// Which way work goes.
+    fn ways(&self, functions: &[FunctionPlan], nodes: &[NodePlan]) -> Ways {
+        let mut ways = Ways::of_design(self.design);
+        let dependencies: Vec<&Name> = self.gathered.dependencies.iter().map(|(name, _)| name).collect();
+        ways.programs(functions, nodes, &dependencies);
+        for (name, source) in &self.workload.traffic {
+            ways.enter(name, ways::entered(self.design, source.to.as_deref().unwrap_or(name)));
+        }
+        ways
     }
 
     fn function_plans(&mut self) -> Vec<FunctionPlan> {

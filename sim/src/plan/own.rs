@@ -13,6 +13,7 @@ use super::{
     gather::{self, Gathered},
     names::unknown,
     program::{EmitTo, Program},
+    ways::{self, Ways},
 };
 use crate::{cost::Architecture, message::FunctionNo};
 
@@ -49,8 +50,10 @@ impl Plan {
         if !problems.is_empty() {
             return Err(problems);
         }
+        let ways = ways(application, workload, &functions, &gathered);
         let (duration, assumptions) = (gathered.duration, gathered.assumptions);
         Ok(Plan {
+            ways,
             name: application.name.to_string(),
             platform: Platform::Flyball,
             profile: "flyball".into(),
@@ -73,6 +76,39 @@ impl Plan {
             real,
         })
     }
+}
+
+/// Which way work goes.
+fn ways(
+    application: &Application,
+    workload: &Workload,
+    functions: &[FunctionPlan],
+    gathered: &Gathered,
+) -> Ways {
+    let mut ways = Ways::of_application(application);
+    let dependencies: Vec<&Name> = gathered.dependencies.iter().map(|(name, _)| name).collect();
+    ways.programs(functions, &[], &dependencies);
+    for function in functions.iter().filter(|function| function.real) {
+        // What it does is not known before it does it.
+        for to in application.functions.get(&function.name).into_iter().flat_map(|f| &f.grants.emit) {
+            ways.link(&function.label, to);
+        }
+    }
+    for (name, source) in &workload.traffic {
+        let to = source.to.as_deref().unwrap_or(name);
+        let is_known = |route: &&Route| is_route(route, to) || route.function.as_str() == to;
+        let nodes = match application.routes.iter().find(is_known) {
+            Some(route) if route.mode == RouteMode::Sync => {
+                vec![ways::gateway(application).into(), route.function.to_string()]
+            }
+            Some(route) => {
+                vec![ways::gateway(application).into(), Name::inbox_of(&route.function).to_string()]
+            }
+            None => vec![to.to_string()],
+        };
+        ways.enter(name, nodes);
+    }
+    ways
 }
 
 fn names(application: &Application, gathered: &Gathered) -> Names {

@@ -10,6 +10,8 @@ use crate::result::{
 
 /// Names in a list; more are counted.
 const NAMES_MAX: usize = 3;
+/// A tenant that holds less of a limit is one among many, percent.
+const FEW_PERCENT: f64 = 10.0;
 
 /// How good the news is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,15 +51,6 @@ pub(super) fn answer(simulation: &Simulation) -> Answer {
         }
         answer.facts.push(("besides", under.headline));
     }
-    if let Some(run) = &simulation.run
-        && let Some(violation) = run.violations.first()
-    {
-        let found = format!(
-            "invariant {} did not hold: {}. This is an error in Flyball; please report it with the seed {}",
-            violation.invariant, violation.detail, run.about.seed
-        );
-        answer.facts.insert(0, ("error", found));
-    }
     answer
 }
 
@@ -96,6 +89,13 @@ fn of_line(line: &LoadLineResult, run: Option<&RunResult>) -> Answer {
         }
     };
     let mut facts = Vec::new();
+    if line.broken_off && tone != Tone::Unknown {
+        let words = "the search was ended before all was asked: what is not told here was not tried";
+        facts.push(("broken off", words.into()));
+    }
+    if let (LineVerdict::NeverBreaks { .. }, Some(nearest)) = (line.verdict, line.headroom.first()) {
+        facts.push(("nearest", nearest_words(nearest)));
+    }
     if let Some(wall) = &line.wall {
         wall_facts(wall, run.map_or(0, |run| run.about.tenants), &mut facts);
     } else if let Some(first) = run.and_then(|run| run.broken().next()) {
@@ -238,6 +238,7 @@ fn of_faults(faults: &FaultsResult) -> Answer {
 fn wall_facts(wall: &Wall, tenants: u64, facts: &mut Vec<(&'static str, String)>) {
     facts.push(("breaks", broken_words(&wall.promise, &wall.unit, wall.value, wall.at_s)));
     facts.push(("because", because(wall.because.as_ref(), wall.held_by.as_ref())));
+    facts.extend(way(&wall.path));
     if let Some(hits) = hits(&wall.hits, &wall.unit, wall.tenants_hit, tenants) {
         facts.push(("hits", hits));
     }
@@ -251,9 +252,15 @@ fn broken_facts(promise: &PromiseResult, tenants: u64, facts: &mut Vec<(&'static
     let words = broken_words(&promise.promise, &promise.unit, promise.value, broken.at_s);
     facts.push(("breaks", words));
     facts.push(("because", because(broken.because.as_ref(), broken.held_by.as_ref())));
+    facts.extend(way(&broken.path));
     if let Some(hits) = hits(&broken.hits, &promise.unit, broken.tenants_hit, tenants) {
         facts.push(("hits", hits));
     }
+}
+
+/// The way to where it breaks, from its source on.
+fn way(path: &[String]) -> Option<(&'static str, String)> {
+    (path.len() > 1).then(|| ("way", path.join(" → ")))
 }
 
 /// What was promised, and what it was.
@@ -275,7 +282,12 @@ pub(super) fn because(limit: Option<&LimitRef>, held_by: Option<&Holder>) -> Str
     let mut said = format!("{} is used up: {}", limit_words(limit), with_unit(limit.value, &limit.unit));
     if let Some(holder) = held_by {
         let share = percent(holder.share_percent);
-        said.push_str(&format!(", {share} of it by {}", scoped(holder.scope, &holder.name)));
+        let by = scoped(holder.scope, &holder.name);
+        if holder.scope == Scope::Tenant && holder.share_percent < FEW_PERCENT {
+            said.push_str(&format!("; no tenant holds more than {share} of it ({by})"));
+        } else {
+            said.push_str(&format!("; {share} of it is held by {by}"));
+        }
     }
     said
 }
@@ -292,12 +304,19 @@ pub(super) fn limit_words(limit: &LimitRef) -> String {
 
 /// A name, with what it is where that is not plain from the design.
 fn scoped(scope: Scope, name: &str) -> String {
-    if scope == Scope::Tenant { format!("tenant {name}") } else { name.to_string() }
+    match (scope, name.strip_prefix('@')) {
+        (Scope::Tenant, _) => format!("tenant {name}"),
+        (Scope::Node, Some(function)) => format!("the inbox of {function}"),
+        _ => name.to_string(),
+    }
 }
 
 fn hits(hits: &[Hit], unit: &str, tenants_hit: u64, tenants: u64) -> Option<String> {
     // Where tenants are counted before, their names stand for themselves.
-    let named = |hit: &Hit| if tenants_hit > 0 { hit.name.clone() } else { scoped(hit.scope, &hit.name) };
+    let named = |hit: &Hit| match hit.scope {
+        Scope::Tenant if tenants_hit > 0 => hit.name.clone(),
+        scope => scoped(scope, &hit.name),
+    };
     let worst: Vec<String> = hits
         .iter()
         .take(NAMES_MAX)
@@ -325,14 +344,20 @@ pub(super) fn starvation(starved: &Starvation) -> String {
     };
     let more = starved.whom_count.saturating_sub(whom.len() as u64);
     let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
-    let wait = if starved.whom_count == 1 { "waits" } else { "wait" };
+    let one = starved.whom_count == 1;
+    let without = if starved.throttled > 0 {
+        let is = if one { "is" } else { "are" };
+        format!("{is} refused {}", counted(starved.throttled, "time"))
+    } else {
+        let wait = if one { "waits" } else { "wait" };
+        format!("{wait} for it ({} at p99)", super::numbers::millis(starved.dwell_p99_ms))
+    };
     format!(
-        "{} takes {} of {}; {kind}{}{more} {wait} for it ({} at p99)",
+        "{} takes {} of {}; {kind}{}{more} {without}",
         scoped(starved.by_scope, &starved.by),
         percent(starved.share_percent),
         limit_words(&starved.limit),
         whom.join(", "),
-        super::numbers::millis(starved.dwell_p99_ms),
     )
 }
 
@@ -445,12 +470,13 @@ pub(super) fn fidelity(simulation: &Simulation) -> &'static str {
 
 /// The application's name, as a subject.
 pub(super) fn application(run: Option<&RunResult>) -> String {
-    // An application without a name has that of its directory.
-    run.map(|run| run.about.application.as_str())
-        .and_then(|name| name.trim_end_matches('/').rsplit('/').next())
-        .filter(|name| !name.is_empty() && *name != ".")
-        .unwrap_or("The application")
-        .to_string()
+    // An application without a name has that of its file, or of its directory where every such file is called alike.
+    let given = run.map_or("", |run| run.about.application.as_str());
+    let mut parts = given.trim_end_matches('/').rsplit('/').filter(|part| !matches!(*part, "" | "." | ".."));
+    let Some(last) = parts.next() else { return "The application".into() };
+    let alike = ["template.", "serverless.", "flyball.toml", "cdk.out"];
+    let directory = parts.next().filter(|_| alike.iter().any(|name| last.starts_with(name)));
+    directory.unwrap_or(last).to_string()
 }
 
 /// What comes in at the peak of the stated traffic, over all sources.

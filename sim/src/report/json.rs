@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::result::{Simulation, VERSION};
 
 /// A document of another simulation is read up to this size, bytes.
-const DOCUMENT_BYTES_MAX: usize = 64 << 20;
+pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Why a document can't be compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -54,7 +54,7 @@ pub fn json_schema() -> Value {
 ///
 /// [`Unreadable`], with what to do.
 pub fn read(text: &str) -> Result<Simulation, Unreadable> {
-    if text.len() > DOCUMENT_BYTES_MAX {
+    if text.len() as u64 > DOCUMENT_BYTES_MAX {
         return Err(Unreadable::TooLarge { bytes: text.len() });
     }
     let not = |why: String| Unreadable::NotASimulation { why };

@@ -138,6 +138,25 @@ fn bytes(value: f64) -> String {
     }
 }
 
+/// What is in the middle, and in brackets from where to where it goes, where that can be told apart.
+pub(super) fn range(words: fn(f64) -> String, min: f64, median: f64, max: f64) -> String {
+    let (least, most) = (words(min), words(max));
+    if least == most { words(median) } else { format!("{} ({least} – {most})", words(median)) }
+}
+
+/// From where to where something goes, in few letters: `240–260 ms`.
+pub(super) fn from_to(words: fn(f64) -> String, min: f64, max: f64) -> String {
+    let (least, most) = (words(min), words(max));
+    if least == most {
+        return most;
+    }
+    let unit = |text: &str| text.split_once(' ').map(|(_, unit)| unit.to_string());
+    match (unit(&least), least.split_once(' ')) {
+        (Some(of), Some((number, _))) if unit(&most) == Some(of.clone()) => format!("{number}–{most}"),
+        _ => format!("{least}–{most}"),
+    }
+}
+
 /// A number of things with the word for them: `1 tenant`, `412 tenants`.
 pub(super) fn counted(number: u64, word: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -255,6 +274,11 @@ mod tests {
             (with_unit(1_048_576.0, "bytes"), "1 MiB"),
             (with_unit(1_000.0, "environments"), "1,000 environments"),
             (counted(1, "tenant"), "1 tenant"),
+            (range(millis, 240.0, 251.0, 260.0), "251 ms (240 ms – 260 ms)"),
+            (range(millis, 251.0, 251.1, 251.2), "251 ms"),
+            (from_to(millis, 240.0, 260.0), "240–260 ms"),
+            (from_to(millis, 940.0, 1_260.0), "940 ms–1.3 s"),
+            (from_to(percent, 0.0, 0.0), "0 %"),
         ];
         for (said, expected) in cases {
             assert_eq!(said, expected);

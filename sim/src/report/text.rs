@@ -10,11 +10,13 @@ use super::{
     Report,
     against::{Comparison, Verdict, compare},
     answer::{Tone, answer, basis, ended, fidelity, limit_words, sensitivity},
-    numbers::{count, counted, factor, millis, moment, percent, plain, rate, seconds, short, usd, with_unit},
+    numbers::{
+        count, counted, factor, from_to, millis, moment, percent, plain, rate, seconds, short, usd, with_unit,
+    },
 };
 use crate::result::{
     Assumption, CostResult, DependencyResult, FaultsResult, LimitResult, LoadLineResult, NodeResult,
-    RunResult, Simulation,
+    PlatformResult, RunResult, Simulation,
 };
 use table::Table;
 
@@ -53,7 +55,7 @@ pub fn text(report: &Report<'_>, style: Style) -> String {
     out.push_str(&assumptions(&simulation.assumptions, style));
     out.push_str(&unmodelled(simulation, style));
     out.push_str(&footer(simulation, style));
-    if style.ascii { out.replace('×', "x").replace('→', "->") } else { out }
+    if style.ascii { out.replace('×', "x").replace('→', "->").replace('–', "-") } else { out }
 }
 
 const fn paint(tone: Tone) -> Paint {
@@ -85,22 +87,28 @@ fn load_line(line: &LoadLineResult, style: Style) -> String {
     let head = ["", "come in", "end well", "p99", "errors", "throttled", "dead", ""];
     let mut table = Table::new("Load", &head).words_last();
     for point in &line.curve {
-        let said = match (point.holds, point.on_way_back) {
-            (true, false) => "holds",
-            (true, true) => "holds again",
-            (false, false) => "breaks",
-            (false, true) => "still broken",
+        let seeds = match (point.seeds_broken, point.seeds_tried) {
+            (0, _) | (_, 1) => String::new(),
+            (broken, tried) if broken == tried => String::new(),
+            (broken, tried) => format!(", {broken} of {tried} seeds"),
         };
-        let figures = [
-            rate(point.goodput_per_s),
-            millis(point.p99_ms),
-            percent(point.errors_percent),
-            percent(point.throttled_percent),
-            plain(point.dead_letters + point.dropped),
+        let said = match (point.holds, point.on_way_back) {
+            (true, false) => "holds".to_string(),
+            (true, true) => "holds again".into(),
+            (false, false) => format!("breaks{seeds}"),
+            (false, true) => "still broken".into(),
+        };
+        let figures = &point.median;
+        let cells = vec![
+            factor(point.load_factor),
+            rate(point.arrivals_per_s),
+            rate(figures.goodput_per_s),
+            from_to(millis, point.min.p99_ms, point.max.p99_ms),
+            percent(figures.errors_percent),
+            percent(figures.throttled_percent),
+            plain(figures.dead_letters + figures.dropped),
+            said,
         ];
-        let figures = figures.map(|words| if point.is_measured() { words } else { "-".into() });
-        let start = [factor(point.load_factor), rate(point.arrivals_per_s)];
-        let cells = start.into_iter().chain(figures).chain([said.into()]).collect();
         table.row(if point.holds { Paint::Aside } else { Paint::Warning }, cells);
     }
     let mut out = table.drawn(style);
@@ -169,20 +177,19 @@ fn limits(title: &str, limits: &[LimitResult], style: Style) -> String {
 }
 
 fn sources(run: &RunResult, style: Style) -> String {
-    let head = ["", "events", "good", "failed", "retries", "p50", "p99", "runs/event"];
+    let head = ["", "events", "good", "failed", "retries", "refused", "p50", "p99"];
     let mut table = Table::new("Traffic", &head);
     for source in &run.sources {
-        let good = if source.synchronous { source.answered } else { source.completed };
-        let latency = if source.synchronous { source.latency } else { source.to_end };
+        let took = |ms: f64| if source.latency.p99_ms > 0.0 { millis(ms) } else { "-".into() };
         let cells = vec![
             source.name.clone(),
             count(source.arrivals),
-            count(good),
+            count(source.answered),
             count(source.failed),
             count(source.retries),
-            millis(latency.p50_ms),
-            millis(latency.p99_ms),
-            plain(source.runs_per_event),
+            count(sum(&source.refused)),
+            took(source.latency.p50_ms),
+            took(source.latency.p99_ms),
         ];
         table.row(Paint::Aside, cells);
     }
@@ -212,6 +219,8 @@ fn functions(run: &RunResult, style: Style) -> String {
     let mut out = table.drawn(style).trim_end_matches("\n\n").to_string();
     if !out.is_empty() {
         out.push('\n');
+        let each = format!("{} for each event that came in, over all functions", runs(&run.platform));
+        out.push_str(&style.labelled(2, "", Paint::Aside, &each));
     }
     for function in &run.functions {
         let Some(leak) = &function.leak else { continue };
@@ -228,19 +237,19 @@ fn functions(run: &RunResult, style: Style) -> String {
 }
 
 fn nodes(nodes: &[NodeResult], style: Style) -> String {
-    let head = ["", "in", "out", "waiting", "peak", "oldest", "dead", "lost", "receives"];
+    let head = ["", "in", "out", "p99 to end", "waiting", "peak", "oldest", "dead", "lost"];
     let mut table = Table::new("Queues", &head);
     for node in nodes {
         let cells = vec![
             node.name.clone(),
             count(node.entered),
             count(node.left),
+            millis(node.to_end.p99_ms),
             count(node.backlog_end),
             count(node.backlog_peak),
             seconds(node.oldest_age_peak_s),
             count(sum(&node.dead_letters)),
             count(sum(&node.dropped)),
-            plain(node.receives_mean),
         ];
         let lost = sum(&node.dead_letters) + sum(&node.dropped) > 0;
         table.row(if lost { Paint::Warning } else { Paint::Aside }, cells);
@@ -328,7 +337,7 @@ fn cost(cost: &CostResult, style: Style) -> String {
     }
     if cost.wasted_usd_per_month > 0.0 && cost.usd_per_month > 0.0 {
         let share = cost.wasted_usd_per_month / cost.usd_per_month * 100.0;
-        whole.push_str(&format!("; {} of it for retries, failures and work for nobody", percent(share)));
+        whole.push_str(&format!("; {} of it for runs that failed or were for nobody", percent(share)));
     }
     if cost.services.is_empty() && cost.usd_per_month == 0.0 {
         return String::new();
@@ -480,6 +489,12 @@ fn footer(simulation: &Simulation, style: Style) -> String {
     }
     out.push_str(&style.labelled(0, "", Paint::Aside, fidelity(simulation)));
     out
+}
+
+/// Runs for one event.
+fn runs(platform: &PlatformResult) -> String {
+    let runs = plain(platform.runs_per_event);
+    if runs == "1" { "1 run".into() } else { format!("{runs} runs") }
 }
 
 fn sum(by: &BTreeMap<String, u64>) -> u64 {

@@ -31,7 +31,9 @@ pub struct LoadLineResult {
     pub seeds: Vec<u64>,
     /// Runs in all.
     pub runs: u64,
-    /// Each load that was tried, ascending; those of the way back at the end.
+    /// Somebody broke it off before everything was asked: what is not told was not tried.
+    pub broken_off: bool,
+    /// Each load that was tried, once, ascending; those of the way back at the end.
     pub curve: Vec<CurvePoint>,
     /// The first seed just past the line: what breaking looks like.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +50,8 @@ pub enum LineVerdict {
         holds_at: f64,
         /// The lowest load at which some seed broke.
         breaks_at: f64,
-        /// The lowest line among the seeds, each taken alone.
+        /// The lowest line among the seeds, each taken alone: where it breaks differs by chance between it and
+        /// `seeds_high`.
         seeds_low: f64,
         /// The highest.
         seeds_high: f64,
@@ -118,17 +121,11 @@ pub struct Wall {
     /// Who starves whom, where it is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starvation: Option<Starvation>,
-    /// The nodes on the way there, from the source on: how the drawing marks it.
+    /// The way there, from the source on: names of sources, of the design's nodes and of dependencies. The limit is met
+    /// at its last. Empty where no way leads there.
     pub path: Vec<String>,
     /// Of the seeds, how many broke by this.
     pub seeds_broken: u64,
-}
-
-impl CurvePoint {
-    /// Whether more than the verdict was kept.
-    pub fn is_measured(&self) -> bool {
-        self.goodput_per_s > 0.0 || self.p99_ms > 0.0 || self.dwell_p99_ms > 0.0 || self.errors_percent > 0.0
-    }
 }
 
 /// Whether it comes back.
@@ -213,14 +210,28 @@ pub struct CurvePoint {
     pub arrivals_per_s: f64,
     /// Tried on the way back, after it had broken at a higher load.
     pub on_way_back: bool,
-    /// Every promise held with every seed.
+    /// Every promise held with every seed that it was tried with.
     pub holds: bool,
-    /// Seeds with which one broke.
+    /// Seeds that it was tried with: each seed searches for its own line.
+    pub seeds_tried: u64,
+    /// Of these, seeds with which one broke.
     pub seeds_broken: u64,
     /// Promises that broke, as in [`PromiseResult::promise`](super::PromiseResult::promise).
     pub broken: Vec<String>,
-    /// Goodput, the mean, events per second: median over seeds, as are the following. All are zero where nothing but
-    /// the verdict was kept.
+    /// What was measured: the median of each figure over the seeds.
+    #[serde(flatten)]
+    pub median: Figures,
+    /// The least of each figure over the seeds.
+    pub min: Figures,
+    /// The greatest of each figure over the seeds.
+    pub max: Figures,
+}
+
+/// What is told of a load that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Figures {
+    /// Goodput, the mean, events per second.
     pub goodput_per_s: f64,
     /// Good answers, or runs where nobody waits: 99 of 100 took less, milliseconds.
     pub p99_ms: f64,

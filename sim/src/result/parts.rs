@@ -13,7 +13,7 @@ use super::{Percentiles, Series};
 pub struct SourceResult {
     /// The source's name in the traffic file.
     pub name: String,
-    /// The node or route where it comes in.
+    /// The node of the design where it comes in: a gateway, function, queue, topic or bus.
     pub to: String,
     /// Callers wait for an answer; else they are told that the event was taken on.
     pub synchronous: bool,
@@ -31,7 +31,7 @@ pub struct SourceResult {
     pub retries: u64,
     /// Retries that callers let be, because their budget was spent.
     pub retries_let_be: u64,
-    /// Events whose caller got a good answer in time.
+    /// Events whose caller got a good answer in time; where nobody waits, events that were taken on.
     pub answered: u64,
     /// Events whose caller got none in the end: after all retries.
     pub failed: u64,
@@ -41,14 +41,8 @@ pub struct SourceResult {
     pub refused: BTreeMap<String, u64>,
     /// Tries that the caller gave up.
     pub timeouts: u64,
-    /// Events of which all that followed is over, in good order.
-    pub completed: u64,
-    /// Runs of functions for one event, the mean.
-    pub runs_per_event: f64,
-    /// From the first try to the good answer.
+    /// From the first try to the good answer; zero where nobody waits for one.
     pub latency: Percentiles,
-    /// From the arrival to the end of all that followed.
-    pub to_end: Percentiles,
     /// Over time.
     pub times: SourceTimes,
 }
@@ -83,9 +77,9 @@ pub struct FunctionResult {
     pub runs: u64,
     /// Runs that ended well.
     pub succeeded: u64,
-    /// Events (or batches) that it ran for, each counted once.
+    /// Events that its runs had in hand; one that is run for again counts again.
     pub events: u64,
-    /// Runs for one event or batch, the mean.
+    /// Runs for each that ended well, the mean.
     pub attempts_mean: f64,
     /// The most runs for one event or batch.
     pub attempts_peak: u64,
@@ -95,7 +89,7 @@ pub struct FunctionResult {
     pub throttled: BTreeMap<String, u64>,
     /// Runs stopped at the timeout.
     pub timeouts: u64,
-    /// Runs whose caller had gone before they ended.
+    /// Runs for nobody: their caller had gone before they ended, or had been handed the same messages again.
     pub orphans: u64,
     /// New environments.
     pub cold_starts: u64,
@@ -181,11 +175,11 @@ pub struct NodeResult {
     pub entered: u64,
     /// Messages that are over, in good order.
     pub left: u64,
-    /// Receives: each delivery of each message counts.
+    /// Deliveries of the messages that are over: handled, or in dead letters.
     pub receives: u64,
-    /// Receives of one message, the mean.
+    /// Deliveries of one of these, the mean.
     pub receives_mean: f64,
-    /// Messages that were handled more than once.
+    /// Of these, messages that were delivered more than once.
     pub handled_again: u64,
     /// Messages waiting or in flight, at the end.
     pub backlog_end: u64,
@@ -196,16 +190,16 @@ pub struct NodeResult {
     /// How long the backlog at the end would take at the pace of the last half, seconds. `None`: it does not shrink.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drained_after_s: Option<f64>,
-    /// The age of the oldest message, the most there was, seconds.
+    /// The age of the oldest message, the most that was seen at the ends of slots, seconds.
     pub oldest_age_peak_s: f64,
     /// Messages that went to dead letters, by the reason: `receives`, `age`, `attempts`.
     pub dead_letters: BTreeMap<String, u64>,
-    /// Where the dead letters are; empty where they are nowhere in the design.
+    /// Where its dead letters go: a node of the design, or the platform's own. Empty: it has none.
     pub dead_letters_to: String,
     /// Messages that were lost, by the reason: `retention`, `age`, `attempts`.
     pub dropped: BTreeMap<String, u64>,
-    /// Time from coming in to the first run.
-    pub dwell: Percentiles,
+    /// From the event's arrival at its source until it was over here, in good order.
+    pub to_end: Percentiles,
     /// Over time.
     pub times: NodeTimes,
 }
@@ -244,12 +238,14 @@ pub struct DependencyResult {
     pub failed: u64,
     /// Calls that it broke off at its own timeout.
     pub broken_off: u64,
+    /// Calls that were answered without work, because their key was known.
+    pub duplicates: u64,
     /// Calls whose caller had gone before they were over: work for nobody.
     pub orphans: u64,
     /// That work, seconds.
     pub orphans_s: f64,
-    /// Times the work of one key was taken on, the mean; 1: nothing was done twice.
-    pub executions_per_key: f64,
+    /// Calls whose work was taken on, for each event that came in anywhere.
+    pub executions_per_event: f64,
     /// Connections at most. `None`: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections_max: Option<f64>,
@@ -286,8 +282,6 @@ pub struct DependencyTimes {
     pub waiting: Series,
     /// How much of its servers was at work, percent.
     pub utilisation_percent: Series,
-    /// Work for nobody that was over, per second.
-    pub orphans_per_s: Series,
     /// 99 of 100 calls took less, milliseconds.
     pub latency_p99_ms: Series,
 }

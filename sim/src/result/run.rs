@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DependencyResult, FunctionResult, LimitRef, LimitResult, NodeResult, Percentiles, PromiseResult, Scope,
-    Series, SourceResult, Violation,
+    Series, SourceResult,
 };
 
 /// One run of the application under one traffic.
@@ -34,8 +34,6 @@ pub struct RunResult {
     pub cost: CostResult,
     /// Promises: those that broke first, in the order in which they broke.
     pub promises: Vec<PromiseResult>,
-    /// Invariants of the engine that did not hold: at most [`ENTRIES_MAX`](super::ENTRIES_MAX). None is expected, ever.
-    pub violations: Vec<Violation>,
 }
 
 impl RunResult {
@@ -111,6 +109,8 @@ pub struct PlatformResult {
     pub concurrency_peak_at_s: f64,
     /// Runs of functions.
     pub invocations: u64,
+    /// Events that runs had in hand, for each that came in: at every hop, and at each try.
+    pub runs_per_event: f64,
     /// Invocations that a limit refused; each refusal counts, also that of one event again.
     pub throttled: u64,
     /// New environments.
@@ -154,8 +154,6 @@ pub struct StoreResult {
     pub commits: u64,
     /// Records in one, the mean.
     pub records_per_commit: f64,
-    /// From a request to its being durable.
-    pub wait: Percentiles,
     /// How much of the time it was at work, percent.
     pub utilisation_percent: f64,
 }
@@ -180,7 +178,7 @@ pub struct TenantsResult {
     /// Single tenants: the loudest, the worst off, the quietest and one from the middle, by load, the loudest first.
     /// At most [`TENANTS_SHOWN_MAX`](super::TENANTS_SHOWN_MAX).
     pub shown: Vec<TenantResult>,
-    /// Three groups over time: `quiet`, `median`, `loud`.
+    /// Three groups over time: `quiet`, `median`, `loud`. None where all tenants are stated to send alike.
     pub groups: Vec<TenantGroup>,
     /// Who starves whom, the worst first.
     pub starved: Vec<Starvation>,
@@ -234,7 +232,8 @@ pub struct TenantResult {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TenantGroup {
-    /// `quiet`: the half with the least traffic. `median`: the tenant in the middle. `loud`: the one with the most.
+    /// `quiet`: the half with the least traffic as stated. `median`: the tenant in the middle. `loud`: the one with
+    /// the most.
     pub group: String,
     /// How many tenants it is.
     pub tenants: u64,
@@ -246,7 +245,8 @@ pub struct TenantGroup {
     pub arrivals_per_s: Series,
 }
 
-/// One takes what others need.
+/// One takes what others need: at least half of a limit, while others are refused by it, or wait for it for longer
+/// than their own runs take.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Starvation {
@@ -254,7 +254,7 @@ pub struct Starvation {
     pub by: String,
     /// What it is.
     pub by_scope: Scope,
-    /// Its share of the limit while others were held up by it, percent.
+    /// Its share of what was used of the limit once it held others up, percent.
     pub share_percent: f64,
     /// Who goes without: the worst first, at most 10.
     pub whom: Vec<String>,
@@ -264,9 +264,9 @@ pub struct Starvation {
     pub whom_count: u64,
     /// The limit they share.
     pub limit: LimitRef,
-    /// Throttles of those who go without.
+    /// Refusals of those who go without.
     pub throttled: u64,
-    /// Their p99 dwell, milliseconds.
+    /// The worst p99 dwell among them, milliseconds.
     pub dwell_p99_ms: f64,
 }
 
@@ -278,7 +278,8 @@ pub struct CostResult {
     pub usd_per_month: f64,
     /// One event that came in, US dollars; zero where none came.
     pub usd_per_event: f64,
-    /// The part of it that went into retries, runs that failed and work for callers who had gone, US dollars a month.
+    /// The part of it that went into runs that failed, whose caller had gone before they ended, or whose messages had
+    /// been delivered again by then: their GB-seconds, requests and logs, US dollars a month.
     pub wasted_usd_per_month: f64,
     /// By service, the dearest first.
     pub services: Vec<ServiceCost>,

@@ -44,7 +44,8 @@ impl World<'_> {
             run.set_call(wait.strand, Some(call));
         }
         match asked {
-            Asked::Begun | Asked::Waiting => {}
+            Asked::Begun => {}
+            Asked::Waiting => self.tally.dependency_waits(to),
             // Not at once: a step that tries again without a pause would never come back from here.
             Asked::Answered(answer) => {
                 self.calls.remove(call);

@@ -81,6 +81,11 @@ impl Request {
     pub(super) fn source(&self) -> u32 {
         self.source
     }
+
+    /// Whether somebody waits for this try.
+    pub(super) fn waits_for(&self, tries: u32) -> bool {
+        self.tries == tries && self.under_way
+    }
 }
 
 impl Senders {
@@ -408,16 +413,21 @@ impl World<'_> {
     pub(super) fn request_answered(&mut self, key: RequestKey, tries: u32, verdict: Verdict) {
         let now = self.now;
         match self.requests.get(key) {
-            // Nobody waits for it any more: work that was left behind.
-            None => self.tally.left_behind(&verdict),
-            Some(request) if request.tries != tries || !request.under_way => self.tally.left_behind(&verdict),
+            // Nobody waits for it any more.
+            None => {}
+            Some(request) if request.tries != tries || !request.under_way => {}
             Some(_) if verdict == Verdict::Done => {
                 if let Some(request) = self.requests.remove(key) {
                     self.tally.answered(now, request.source, now.since(request.first));
                     self.request_over(&request);
                 }
             }
-            Some(_) => self.try_failed(key, Trouble::of(&verdict)),
+            Some(request) => {
+                if let Verdict::Throttled(limit) = &verdict {
+                    self.tally.refused(request.source, limit);
+                }
+                self.try_failed(key, Trouble::of(&verdict));
+            }
         }
     }
 

@@ -128,6 +128,9 @@ impl World<'_> {
         let old = now.since(environment.born) >= self.environments.age_max;
         let Some(of) = self.environments.of.get_mut(function.0 as usize) else { return };
         if !of.reuse || old {
+            if of.reuse {
+                self.tally.recycled(function);
+            }
             self.discard(function, environment);
             return;
         }

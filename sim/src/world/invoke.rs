@@ -143,8 +143,6 @@ impl World<'_> {
             let Some(function) = self.function_named(&function) else { return };
             let of = (function, self.tenant_of(tenant));
             self.tally.started_item(self.now, of, dwell, attempt, waited_for.as_ref());
-        } else {
-            self.tally.note(&note);
         }
     }
 
@@ -260,10 +258,7 @@ impl World<'_> {
                 }
                 Verdict::Throttled(limit)
             }
-            Answer::Refused(refusal) => {
-                self.tally.refused(&refusal);
-                Verdict::Refused(refusal.code())
-            }
+            Answer::Refused(refusal) => Verdict::Refused(refusal.code()),
             // Between the look-up and the step nothing happens.
             Answer::LookAgain => Verdict::Refused("FE1010"),
         };

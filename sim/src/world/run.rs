@@ -558,6 +558,9 @@ impl World<'_> {
             self.book_end(run.function, run.messages.as_slice(), (&verdict, &run.failed));
         }
         self.tally.run_ended(self.now, run.function, run.tenant, lasted, run.init, &verdict);
+        if !matches!(verdict, Verdict::Failed(_)) && self.is_for_nobody(run.caller) {
+            self.tally.run_wasted(run.function, lasted, run.init);
+        }
         if let Some(caller) = run.caller.and_then(|caller| self.callers.get_mut(caller)) {
             caller.verdict = Some(verdict);
         }

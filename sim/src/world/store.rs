@@ -51,6 +51,8 @@ pub(crate) struct Store {
     nothing: Body,
     pub(crate) commits: u64,
     pub(crate) groups: u64,
+    /// How long commits took that were under way.
+    pub(crate) busy_micros: u64,
 }
 
 /// What is durable of an event.
@@ -61,6 +63,13 @@ struct Record {
     body: Body,
     /// Failed runs that are noted.
     history: u16,
+}
+
+impl Record {
+    /// When the event that it came of came in.
+    fn born(&self) -> Time {
+        self.envelope.lineage.hops.first().map_or(self.envelope.time, |hop| hop.time)
+    }
 }
 
 /// What a run did.
@@ -135,6 +144,7 @@ impl Store {
             nothing: super::run::nothing(),
             commits: 0,
             groups: 0,
+            busy_micros: 0,
         }
     }
 
@@ -156,7 +166,7 @@ impl Store {
             id: number(event.id),
             root: number(lineage.root),
             tenant: TenantNo(record.waiting.tenant.0.saturating_sub(1)),
-            born: lineage.hops.first().map_or(record.envelope.time, |hop| hop.time),
+            born: record.born(),
             bytes: record.waiting.body_bytes,
             items: 1,
             hops: u16::try_from(lineage.hop_count()).unwrap_or(u16::MAX),
@@ -295,6 +305,15 @@ impl Store {
         self.records.get(&seq).map(|record| (&*record.envelope, &record.body))
     }
 
+    /// When the oldest event of each queue came, as far as it is among the first `looked_at`.
+    pub(super) fn oldest(&self, looked_at: usize) -> BTreeMap<&Name, Time> {
+        let mut oldest = BTreeMap::new();
+        for record in self.records.values().take(looked_at) {
+            oldest.entry(&record.waiting.queue).or_insert(record.waiting.accepted);
+        }
+        oldest
+    }
+
     /// What is on its way to the disk.
     #[cfg(test)]
     pub(super) fn under_way(&self) -> impl Iterator<Item = &Commit> {
@@ -315,7 +334,9 @@ impl Store {
         self.busy = true;
         self.groups += 1;
         std::mem::swap(&mut self.open, &mut self.group);
-        Some(self.latency.draw(&mut self.random))
+        let latency = self.latency.draw(&mut self.random);
+        self.busy_micros = self.busy_micros.saturating_add(latency.0);
+        Some(latency)
     }
 }
 
@@ -423,14 +444,14 @@ impl World<'_> {
             }
             Write::Remove { seq, .. } => {
                 if let Some(record) = self.store.records.remove(&seq) {
-                    let (queue, accepted) = (&record.waiting.queue, record.waiting.accepted);
-                    self.tally.queue_done(now, queue, now.since(accepted));
+                    let Waiting { queue, attempt, .. } = &record.waiting;
+                    self.tally.queue_done(now, queue, record.born(), *attempt);
                 }
             }
             Write::Bury { seq, dead } => {
                 self.store.records.remove(&seq);
                 let tenant = TenantNo(dead.event.tenant.0.saturating_sub(1));
-                self.tally.queue_dead(now, &dead.event.queue, tenant, dead.failure.kind);
+                self.tally.queue_dead(now, tenant, &dead);
                 if self.faults.is_some() {
                     self.store.dead.insert(seq, dead);
                 }

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use flyball_core::{Engine, FailureKind, LimitName, LimitStatus, Name, Note, Refusal, Span, Time};
+use flyball_core::{Engine, FailureKind, LimitName, LimitStatus, Name, Span, Time, record::Dead};
 
-use super::{BEGINNING, store::Store};
+use super::{
+    BEGINNING,
+    looks::{Groups, Look},
+    store::Store,
+};
 use crate::{
     dependency::{Answer, Counts, Dependency},
     measure::{GaugeSeries, Histogram, Series},
@@ -14,7 +18,7 @@ use crate::{
 };
 
 /// Messages are paid for by chunks of so many bytes: rows `chunk_bytes` of the prices.
-const CHUNK_BYTES: u32 = 65_536;
+pub(crate) const CHUNK_BYTES: u32 = 65_536;
 
 /// Why a try came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +81,8 @@ pub(crate) struct SourceTally {
     pub answered: u64,
     pub failed: u64,
     pub timeouts: u64,
+    /// Tries that a limit refused, by the limit's name.
+    pub refused: BTreeMap<String, u64>,
     /// Retries that the budget let be.
     pub let_be: u64,
     /// At the end: requests still open that are younger than the slowest answer.
@@ -101,13 +107,18 @@ pub(crate) struct FunctionTally {
     pub failed: BTreeMap<FailureKind, u64>,
     pub partly: u64,
     pub throttled: BTreeMap<String, u64>,
+    /// Starts that a limit put off: how many, and when the first was.
+    pub waited_for: BTreeMap<LimitName, (u64, Time)>,
     pub cold_starts: u64,
+    /// Environments that were replaced because of their age.
+    pub recycled: u64,
     pub init: Histogram,
     pub duration: Histogram,
     pub billed_micros: u64,
+    /// Of that, what runs took that failed, or that were for nobody.
     pub wasted_micros: u64,
     pub attempts_peak: u64,
-    /// Runs whose caller had gone.
+    /// Runs that ended well, for nobody.
     pub orphans: u64,
     pub memory_peak_mb: f64,
     pub dwell: Histogram,
@@ -130,21 +141,22 @@ pub(crate) struct NodeTally {
     pub entered: u64,
     /// What came in, in chunks of [`CHUNK_BYTES`].
     pub entered_chunks: u64,
+    pub entered_bytes: u64,
     pub left: u64,
     pub backlog: u64,
+    /// Deliveries of messages that are over, and how many of these were delivered more than once.
     pub receives: u64,
     pub handled_again: u64,
-    pub oldest_peak: Span,
-    /// Where its dead letters go.
-    pub dead_to: String,
+    /// The age of the oldest, seconds, as it was looked at.
+    pub oldest_over: GaugeSeries,
     pub dead: BTreeMap<String, u64>,
     pub dropped: BTreeMap<String, u64>,
     pub backlog_over: GaugeSeries,
     pub entered_over: Series<u64>,
     pub left_over: Series<u64>,
     pub dead_over: Series<u64>,
-    /// From coming in to being over.
-    pub stayed: Histogram,
+    /// From the event's arrival at its source to its being over here.
+    pub to_end: Histogram,
     pub first_dead: Option<Time>,
     pub first_dropped: Option<Time>,
 }
@@ -162,6 +174,8 @@ pub(crate) struct DependencyTally {
     pub latency: Histogram,
     pub latency_over: Series<Histogram>,
     pub first_refused: Option<Time>,
+    /// Calls that waited for a server.
+    pub waited: u64,
 }
 
 /// A tenant's books: there may be many.
@@ -193,14 +207,28 @@ pub(crate) struct Tally {
     pub throttled_over: Series<u64>,
     pub dwell: Histogram,
     pub dwell_over: Series<Histogram>,
-    pub waited_for: BTreeMap<LimitName, u64>,
-    pub retries: u64,
-    pub left_behind: u64,
-    pub refusals: BTreeMap<&'static str, u64>,
     pub limits: Vec<LimitStatus>,
     pub commits: u64,
     pub groups: u64,
+    /// How long the store was at work.
+    pub store_micros: u64,
     pub ended: Ended,
+    /// What was seen at the end of each slot.
+    pub looks: Vec<Look>,
+    pub groups_of_tenants: Groups,
+}
+
+/// What is paid for of a run. Lambda bills by the millisecond, INIT too.
+fn billed(lasted: Span, init: Option<Span>) -> u64 {
+    lasted.0.saturating_add(init.map_or(0, |init| init.0)).div_ceil(1_000).saturating_mul(1_000)
+}
+
+impl NodeTally {
+    /// A message is over that was delivered so often; 0 where that is not counted.
+    fn delivered(&mut self, receives: u16) {
+        self.receives += u64::from(receives.max(1));
+        self.handled_again += u64::from(receives > 1);
+    }
 }
 
 /// How series of this run are made.
@@ -224,19 +252,19 @@ impl Over {
             parking,
             entered: 0,
             entered_chunks: 0,
+            entered_bytes: 0,
             left: 0,
             backlog: 0,
             receives: 0,
             handled_again: 0,
-            oldest_peak: Span::ZERO,
-            dead_to: String::new(),
+            oldest_over: self.gauge(),
             dead: BTreeMap::new(),
             dropped: BTreeMap::new(),
             backlog_over: self.gauge(),
             entered_over: self.series(),
             left_over: self.series(),
             dead_over: self.series(),
-            stayed: Histogram::new(),
+            to_end: Histogram::new(),
             first_dead: None,
             first_dropped: None,
         }
@@ -252,6 +280,7 @@ impl Over {
             latency: Histogram::new(),
             latency_over: self.series(),
             first_refused: None,
+            waited: 0,
         }
     }
 
@@ -263,6 +292,7 @@ impl Over {
             answered: 0,
             failed: 0,
             timeouts: 0,
+            refused: BTreeMap::new(),
             let_be: 0,
             open_lately: 0,
             troubles: BTreeMap::new(),
@@ -284,7 +314,9 @@ impl Over {
             failed: BTreeMap::new(),
             partly: 0,
             throttled: BTreeMap::new(),
+            waited_for: BTreeMap::new(),
             cold_starts: 0,
+            recycled: 0,
             init: Histogram::new(),
             duration: Histogram::new(),
             billed_micros: 0,
@@ -333,14 +365,13 @@ impl Tally {
             throttled_over: over.series(),
             dwell: Histogram::new(),
             dwell_over: over.series(),
-            waited_for: BTreeMap::new(),
-            retries: 0,
-            left_behind: 0,
-            refusals: BTreeMap::new(),
             limits: Vec::new(),
             commits: 0,
             groups: 0,
+            store_micros: 0,
             ended: Ended::Complete,
+            looks: Vec::new(),
+            groups_of_tenants: Groups::new(plan),
         }
     }
 
@@ -356,6 +387,7 @@ impl Tally {
         if let Some(books) = self.tenant(tenant) {
             books.arrivals += 1;
         }
+        self.groups_of_tenants.arrival(now, tenant);
     }
 
     /// A try of a client.
@@ -400,13 +432,11 @@ impl Tally {
         }
     }
 
-    /// An answer for somebody who had gone.
-    pub(super) fn left_behind(&mut self, _verdict: &Verdict) {
-        self.left_behind += 1;
-    }
-
-    pub(super) fn refused(&mut self, refusal: &Refusal) {
-        *self.refusals.entry(refusal.code()).or_insert(0) += 1;
+    /// A try was refused by a limit.
+    pub(super) fn refused(&mut self, source: u32, limit: &Throttle) {
+        if let Some(books) = self.sources.get_mut(source as usize) {
+            *books.refused.entry(limit.to_string()).or_insert(0) += 1;
+        }
     }
 
     pub(super) fn throttled(&mut self, now: Time, function: FunctionNo, tenant: TenantNo, limit: &Throttle) {
@@ -435,23 +465,21 @@ impl Tally {
             books.dwell.record(dwell);
             books.dwell_over.update(now, |slot| slot.record(dwell));
             books.attempts_peak = books.attempts_peak.max(u64::from(attempt));
-        }
-        self.dwell_over.update(now, |slot| slot.record(dwell));
-        self.retries += u64::from(attempt > 1);
-        if let Some(limit) = waited_for {
-            match self.waited_for.get_mut(limit) {
-                Some(count) => *count += 1,
-                None => {
-                    self.waited_for.insert(limit.clone(), 1);
+            if let Some(limit) = waited_for {
+                match books.waited_for.get_mut(limit) {
+                    Some((count, _)) => *count += 1,
+                    None => {
+                        books.waited_for.insert(limit.clone(), (1, now));
+                    }
                 }
             }
         }
+        self.dwell_over.update(now, |slot| slot.record(dwell));
         if let Some(books) = self.tenant(tenant) {
             books.dwell.record(dwell);
         }
+        self.groups_of_tenants.started(now, tenant, dwell);
     }
-
-    pub(super) fn note(&mut self, _note: &Note) {}
 
     pub(super) fn run_began(&mut self, now: Time, function: FunctionNo, items: usize, cold: Option<Span>) {
         self.running += 1;
@@ -487,8 +515,7 @@ impl Tally {
         books.running = books.running.saturating_sub(1);
         books.concurrency.set(now, f64::from(books.running));
         books.duration.record(lasted);
-        // Lambda bills by the millisecond, INIT too.
-        let billed = (lasted.0 + init.map_or(0, |init| init.0)).div_ceil(1_000) * 1_000;
+        let billed = billed(lasted, init);
         books.billed_micros = books.billed_micros.saturating_add(billed);
         match verdict {
             Verdict::Done => books.succeeded += 1,
@@ -499,6 +526,35 @@ impl Tally {
                 books.wasted_micros = books.wasted_micros.saturating_add(billed);
             }
             Verdict::Throttled(_) | Verdict::Refused(_) => {}
+        }
+    }
+
+    /// How old the oldest messages are: of parts, and of the engine's queues.
+    pub(super) fn oldest(&mut self, at: Time, parts: &[Option<Time>], queues: &BTreeMap<&Name, Time>) {
+        let age = |came: Option<Time>| came.map_or(0.0, |came| at.since(came).0 as f64 / 1e6);
+        // Of the slot that ends there.
+        let within = Time(at.0.saturating_sub(1));
+        for (books, came) in self.nodes.iter_mut().zip(parts) {
+            books.oldest_over.set(within, age(*came));
+        }
+        for (name, place) in &self.queues {
+            if let Some(books) = self.nodes.get_mut(*place) {
+                books.oldest_over.set(within, age(queues.get(name).copied()));
+            }
+        }
+    }
+
+    /// A run ended well, and nobody waits for it.
+    pub(super) fn run_wasted(&mut self, function: FunctionNo, lasted: Span, init: Option<Span>) {
+        if let Some(books) = self.functions.get_mut(function.0 as usize) {
+            books.orphans += 1;
+            books.wasted_micros = books.wasted_micros.saturating_add(billed(lasted, init));
+        }
+    }
+
+    pub(super) fn recycled(&mut self, function: FunctionNo) {
+        if let Some(books) = self.functions.get_mut(function.0 as usize) {
+            books.recycled += 1;
         }
     }
 
@@ -531,6 +587,13 @@ impl Tally {
         }
     }
 
+    /// A call waits for a server.
+    pub(super) fn dependency_waits(&mut self, dependency: DependencyNo) {
+        if let Some(books) = self.dependencies.get_mut(dependency.0 as usize) {
+            books.waited += 1;
+        }
+    }
+
     pub(super) fn dependency_refused(&mut self, now: Time, dependency: DependencyNo) {
         if let Some(books) = self.dependencies.get_mut(dependency.0 as usize) {
             books.first_refused.get_or_insert(now);
@@ -553,7 +616,7 @@ impl Tally {
     ) {
         self.now = now;
         self.limits = engine.limits(0);
-        (self.commits, self.groups) = (store.commits, store.groups);
+        (self.commits, self.groups, self.store_micros) = (store.commits, store.groups, store.busy_micros);
         for (node, part) in self.nodes.iter_mut().zip(parts) {
             node.backlog = part.waiting() + part.in_flight();
         }
@@ -567,6 +630,7 @@ impl Tally {
         self.concurrency.close(now);
         self.throttled_over.close(now);
         self.dwell_over.close(now);
+        self.groups_of_tenants.close(now);
         for source in &mut self.sources {
             source.arrivals_over.close(now);
             source.requests_over.close(now);
@@ -585,6 +649,7 @@ impl Tally {
         }
         for node in &mut self.nodes {
             node.backlog_over.close(now);
+            node.oldest_over.close(now);
             node.entered_over.close(now);
             node.left_over.close(now);
             node.dead_over.close(now);
@@ -613,6 +678,7 @@ impl Tally {
         if let Some(books) = self.node(node) {
             books.entered += 1;
             books.entered_chunks += u64::from(bytes.div_ceil(CHUNK_BYTES).max(1));
+            books.entered_bytes = books.entered_bytes.saturating_add(u64::from(bytes));
             books.entered_over.update(now, |slot| *slot += 1);
         }
     }
@@ -621,7 +687,8 @@ impl Tally {
         if let Some(books) = self.node(node) {
             books.left += 1;
             books.left_over.update(now, |slot| *slot += 1);
-            books.stayed.record(now.since(message.born));
+            books.to_end.record(now.since(message.born));
+            books.delivered(message.receives);
         }
     }
 
@@ -630,6 +697,7 @@ impl Tally {
             *books.dead.entry(why.into()).or_insert(0) += 1;
             books.dead_over.update(now, |slot| *slot += 1);
             books.first_dead.get_or_insert(now);
+            books.delivered(message.receives);
         }
         if let Some(books) = self.tenant(message.tenant) {
             books.dead += 1;
@@ -662,23 +730,26 @@ impl Tally {
         }
     }
 
-    pub(super) fn queue_done(&mut self, now: Time, queue: &Name, stayed: Span) {
+    /// An event is over, after so many attempts. `born`: when the event that it came of came in.
+    pub(super) fn queue_done(&mut self, now: Time, queue: &Name, born: Time, attempts: u16) {
         if let Some(books) = self.queue(queue) {
             books.left += 1;
             books.backlog = books.backlog.saturating_sub(1);
             let backlog = books.backlog as f64;
             books.backlog_over.set(now, backlog);
             books.left_over.update(now, |slot| *slot += 1);
-            books.stayed.record(stayed);
+            books.to_end.record(now.since(born));
+            books.delivered(attempts);
         }
     }
 
-    pub(super) fn queue_dead(&mut self, now: Time, queue: &Name, tenant: TenantNo, kind: FailureKind) {
-        if let Some(books) = self.queue(queue) {
+    pub(super) fn queue_dead(&mut self, now: Time, tenant: TenantNo, dead: &Dead) {
+        if let Some(books) = self.queue(&dead.event.queue) {
+            books.delivered(dead.event.attempt);
             books.backlog = books.backlog.saturating_sub(1);
             let backlog = books.backlog as f64;
             books.backlog_over.set(now, backlog);
-            *books.dead.entry(failure_name(kind).into()).or_insert(0) += 1;
+            *books.dead.entry(failure_name(dead.failure.kind).into()).or_insert(0) += 1;
             books.dead_over.update(now, |slot| *slot += 1);
             books.first_dead.get_or_insert(now);
         }

@@ -84,7 +84,6 @@ pub fn run(load: f64, tenants: u64) -> RunResult {
         limits: limits(load),
         cost: cost(load, tenants),
         promises: promises(broken),
-        violations: Vec::new(),
     }
 }
 
@@ -94,7 +93,7 @@ fn pushes(load: f64, arrivals: u64) -> SourceResult {
     let errors = if load > 4.0 { arrivals / 9 } else { 0 };
     SourceResult {
         name: "pushes".into(),
-        to: "webhook".into(),
+        to: "gateway".into(),
         synchronous: true,
         scaled: true,
         arrivals,
@@ -108,10 +107,7 @@ fn pushes(load: f64, arrivals: u64) -> SourceResult {
         errors: by(&[("throttled", errors * 2), ("timeout", errors / 3)]),
         refused: by(&[("concurrency", errors * 2)]),
         timeouts: errors / 3,
-        completed: arrivals - errors,
-        runs_per_event: if load > 4.0 { 4.6 } else { 4.02 },
         latency: times(arrivals, 42.0, if load > 4.0 { 9_800.0 } else { 180.0 }),
-        to_end: times(arrivals, 640.0, if load > 4.0 { 412_000.0 } else { 2_300.0 }),
         times: SourceTimes {
             arrivals_per_s: series(|t| rate * day(t) * (1.0 + 0.04 * noise(t, 1.0))),
             requests_per_s: series(|t| rate * day(t) * (1.0 + lost(t) * 1.4 + 0.04 * noise(t, 1.0))),
@@ -127,7 +123,7 @@ fn readers(load: f64) -> SourceResult {
     let arrivals = whole(rate * 3_600.0);
     SourceResult {
         name: "readers".into(),
-        to: "reports".into(),
+        to: "gateway".into(),
         synchronous: true,
         scaled: true,
         arrivals,
@@ -135,10 +131,7 @@ fn readers(load: f64) -> SourceResult {
         arrivals_peak_per_s: figure(rate),
         requests: arrivals,
         answered: arrivals,
-        completed: arrivals,
-        runs_per_event: 1.0,
         latency: times(arrivals, 11.0, 64.0),
-        to_end: times(arrivals, 11.0, 64.0),
         times: SourceTimes {
             arrivals_per_s: series(|t| rate * (1.0 + 0.1 * noise(t, 5.0))),
             requests_per_s: series(|t| rate * (1.0 + 0.1 * noise(t, 5.0))),
@@ -240,9 +233,9 @@ fn nodes(load: f64) -> Vec<NodeResult> {
             drained_after_s: (!grows).then_some(0.0),
             oldest_age_peak_s: if grows { 412.0 } else { 0.8 },
             dead_letters: by(&[("attempts", if grows { 214 } else { 0 })]),
-            dead_letters_to: String::new(),
+            dead_letters_to: "the platform's dead letters".into(),
             dropped: BTreeMap::new(),
-            dwell: times(entered, 4.0, if grows { 44_000.0 } else { 60.0 }),
+            to_end: times(entered, 4.0, if grows { 44_000.0 } else { 60.0 }),
             times: NodeTimes {
                 backlog: series(waiting),
                 entered_per_s: series(|t| rate * day(t)),
@@ -271,7 +264,8 @@ fn notify_address(load: f64) -> DependencyResult {
         broken_off: 0,
         orphans: calls / 2_000,
         orphans_s: 12.4,
-        executions_per_key: 1.003,
+        duplicates: 0,
+        executions_per_event: 0.38,
         connections_max: Some(60.0),
         connections_peak: figure((4.0 + load * 3.0).min(60.0)),
         connections_peak_at_s: 1_800.0,
@@ -286,7 +280,6 @@ fn notify_address(load: f64) -> DependencyResult {
             in_service: series(|t| (load * 2.0 * day(t)).round()),
             waiting: series(|_| 0.0),
             utilisation_percent: series(|t| 9.0 * load * day(t)),
-            orphans_per_s: series(|_| 0.0),
             latency_p99_ms: series(|t| 300.0 * (1.0 + 0.15 * noise(t, 9.0))),
         },
     }
@@ -306,13 +299,13 @@ fn platform(load: f64) -> PlatformResult {
         concurrency_peak: all.iter().copied().fold(0.0, f64::max),
         concurrency_peak_at_s: 1_830.0,
         invocations: functions.iter().map(|function| function.runs).sum(),
+        runs_per_event: if load > 4.0 { 4.6 } else { 4.02 },
         throttled: functions.iter().flat_map(|function| function.throttled.values()).sum(),
         cold_starts: functions.iter().map(|function| function.cold_starts).sum(),
         dwell: times(600_000, 0.9, if load > 4.0 { 44_000.0 } else { 41.0 }),
         store: Some(StoreResult {
             commits: 91_000,
             records_per_commit: 6.2,
-            wait: times(540_000, 2.1, 9.0),
             utilisation_percent: figure(11.0 * load),
         }),
         times: PlatformTimes {
@@ -401,12 +394,11 @@ fn used(limit: LimitRef, basis: Basis, source: &str, peak: f64) -> LimitResult {
         raisable: true,
         raised_by: format!("{}.{}", limit.of, limit.name),
         peak: figure(peak),
-        peak_at_s: 1_830.0,
+        peak_at_s: Some(1_830.0),
         headroom_percent: figure(headroom.max(0.0)),
         first_reached_s: met.then_some(1_112.0),
         refused: if met { 12_411 } else { 0 },
         delayed: if met { 90_320 } else { 0 },
-        delayed_s: if met { 41_000.0 } else { 0.0 },
         limit,
     }
 }
@@ -501,12 +493,18 @@ fn promises(broken: bool) -> Vec<PromiseResult> {
                 at_s: 1_112.0 + 300.0 * index as f64,
                 because: Some(limit("concurrency", Scope::Function, "scan", 32.0, "environments")),
                 held_by: Some(Holder { name: "megacorp".into(), scope: Scope::Tenant, share_percent: 71.0 }),
+                path: way(),
                 hits: hits(),
                 tenants_hit: 412,
             });
         }
     }
     all
+}
+
+/// The way to the wall.
+fn way() -> Vec<String> {
+    ["pushes", "gateway", "webhook", "files", "scan"].map(String::from).to_vec()
 }
 
 fn hits() -> Vec<Hit> {
@@ -519,22 +517,37 @@ fn point(load: f64, back: bool) -> CurvePoint {
     let base_per_s = 44.0;
     let broken = load > if back { 3.3 } else { 4.05 };
     let over = if broken { load / 4.05 } else { 1.0 };
-    CurvePoint {
-        load_factor: load,
-        arrivals_per_s: figure(base_per_s * load),
-        on_way_back: back,
-        holds: !broken,
-        seeds_broken: if broken { 5 } else { 0 },
-        broken: if broken { vec!["p99 dwell of files at most 5 s".into()] } else { Vec::new() },
+    // Seeds differ by a few percent.
+    let figures = |by: f64| Figures {
         goodput_per_s: figure(base_per_s * if broken { 3.4 / over } else { load }),
-        p99_ms: figure(if broken { 9_000.0 * over } else { 170.0 + 8.0 * load * load }),
-        dwell_p99_ms: figure(if broken { 40_000.0 * over } else { 40.0 + 9.0 * load * load }),
+        p99_ms: figure(by * if broken { 9_000.0 * over } else { 170.0 + 8.0 * load * load }),
+        dwell_p99_ms: figure(by * if broken { 40_000.0 * over } else { 40.0 + 9.0 * load * load }),
         errors_percent: figure(if broken { 11.0 * over } else { 0.0 }),
         throttled_percent: figure(if broken { 16.0 * over } else { 0.0 }),
         dead_letters: if broken { 214.0 } else { 0.0 },
         dropped: 0.0,
         backlog_end: figure(if broken { 11_000.0 * over } else { 8.0 * load }),
         cost_usd_per_month: figure(260.0 * load),
+    };
+    let near = (load - 4.05).abs() < 0.3 && !back;
+    let by = if near { 0.06 } else { 0.0 };
+    CurvePoint {
+        load_factor: load,
+        arrivals_per_s: figure(base_per_s * load),
+        on_way_back: back,
+        holds: !broken,
+        seeds_tried: if near { 5 } else { 1 },
+        seeds_broken: if !broken {
+            0
+        } else if near {
+            3
+        } else {
+            1
+        },
+        broken: if broken { vec!["p99 dwell of files at most 5 s".into()] } else { Vec::new() },
+        median: figures(1.0),
+        min: figures(1.0 - by),
+        max: figures(1.0 + by),
     }
 }
 
@@ -555,7 +568,7 @@ pub fn line(tenants: u64) -> LoadLineResult {
         hits: hits(),
         tenants_hit: 412,
         starvation: Some(starvation()),
-        path: ["pushes", "webhook", "files", "scan"].map(String::from).to_vec(),
+        path: way(),
         seeds_broken: 5,
     };
     let next = Wall {
@@ -566,7 +579,9 @@ pub fn line(tenants: u64) -> LoadLineResult {
         max: 0.1,
         value: 2.4,
         because: Some(limit("concurrency", Scope::Function, "report", 24.0, "environments")),
-        path: ["findings", "report"].map(String::from).to_vec(),
+        path: ["pushes", "gateway", "webhook", "files", "scan", "findings", "report"]
+            .map(String::from)
+            .to_vec(),
         ..Wall::default()
     };
     let up = [0.5, 1.0, 2.0, 3.0, 3.5, 4.0, 4.1, 4.25, 4.5, 5.0, 6.0, 8.0];

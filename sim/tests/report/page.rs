@@ -160,7 +160,7 @@ fn numbers_that_mean_nothing_break_nothing() {
         let line = simulation.load_line.as_mut().unwrap();
         line.base_per_s = value;
         line.recovery = Recovery::At { load_factor: value, after_s: value };
-        line.curve.iter_mut().for_each(|point| (point.load_factor, point.p99_ms) = (value, value));
+        line.curve.iter_mut().for_each(|point| (point.load_factor, point.median.p99_ms) = (value, value));
         let said = page(&of(&simulation));
         parsed(&said);
         assert!(!said.contains("NaN") && !said.contains("inf"), "{value}");

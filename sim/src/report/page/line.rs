@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use super::{
     super::{
         markup::{cut, escaped},
-        numbers::{factor, finite, percent, plain, rate},
+        numbers::{count, factor, finite, millis, percent, plain, range, rate},
     },
     axis::{Axis, Of},
     plot::{Line, Mark, Plot, px},
     table::{Cell, Row, table},
 };
-use crate::result::{CurvePoint, LineVerdict, LoadLineResult, Recovery, Sensitivity};
+use crate::result::{CurvePoint, Figures, LineVerdict, LoadLineResult, Recovery, Sensitivity};
 
 /// Loads past so many times the line are left out of the curve: there nothing new is to be seen.
 const CURVE_TIMES_MAX: f64 = 2.5;
@@ -83,8 +83,7 @@ fn in_sight(line: &LoadLineResult) -> (Vec<&CurvePoint>, Vec<Mark>) {
         _ => (0.0, 0.0),
     };
     let widest = if breaks_at > 0.0 { (breaks_at * CURVE_TIMES_MAX).max(1.2) } else { f64::INFINITY };
-    let points: Vec<&CurvePoint> =
-        line.curve.iter().filter(|point| point.load_factor <= widest && point.is_measured()).collect();
+    let points: Vec<&CurvePoint> = line.curve.iter().filter(|point| point.load_factor <= widest).collect();
     let mut marks = Vec::new();
     if breaks_at > 0.0 {
         marks.push(Mark { label: "load line".into(), x: f64::midpoint(holds_at, breaks_at), class: "wall" });
@@ -97,7 +96,7 @@ fn in_sight(line: &LoadLineResult) -> (Vec<&CurvePoint>, Vec<Mark>) {
 
 /// What was tried: goodput and p99 by load, and the same as a table.
 pub(super) fn curve(line: &LoadLineResult) -> String {
-    if line.curve.iter().filter(|point| point.is_measured()).count() < 2 {
+    if line.curve.len() < 2 {
         return String::new();
     }
     let (points, marks) = in_sight(line);
@@ -114,12 +113,12 @@ pub(super) fn curve(line: &LoadLineResult) -> String {
     let x = Axis::until(Of::Load, points.iter().map(|point| point.load_factor).fold(0.0, f64::max));
     let mut through = vec![
         make("come in", 0, series(|point| point.arrivals_per_s, false), false),
-        make("end well", 1, series(|point| point.goodput_per_s, false), true),
+        make("end well", 1, series(|point| point.median.goodput_per_s, false), true),
     ];
-    let mut slow = vec![make("99 of 100", 0, series(|point| point.p99_ms, false), true)];
+    let mut slow = vec![make("99 of 100", 0, series(|point| point.median.p99_ms, false), true)];
     if points.iter().any(|point| point.on_way_back) {
-        through.push(make("on way back", 2, series(|point| point.goodput_per_s, true), true));
-        slow.push(make("on way back", 2, series(|point| point.p99_ms, true), true));
+        through.push(make("on way back", 2, series(|point| point.median.goodput_per_s, true), true));
+        slow.push(make("on way back", 2, series(|point| point.median.p99_ms, true), true));
     }
     let most = through.iter().flat_map(|line| &line.points).map(|(_, y)| *y).fold(0.0, f64::max);
     let y = Axis::linear(Of::PerSecond, most);
@@ -169,21 +168,30 @@ fn tried(line: &LoadLineResult) -> String {
                 (false, true) => format!("breaks{back}"),
                 (false, false) => format!("breaks{back}: {}", point.broken.join("; ")),
             };
-            let measured = point.is_measured();
-            let number =
-                |words: String, value: f64| Cell::Number(if measured { words } else { "–".into() }, value);
-            let lost = point.dead_letters + point.dropped;
+            // From the least to the greatest of the seeds, sorted by the median.
+            let number = |words: fn(f64) -> String, of: fn(&Figures) -> f64| {
+                Cell::Number(
+                    range(words, of(&point.min), of(&point.median), of(&point.max)),
+                    of(&point.median),
+                )
+            };
+            let seeds = if point.on_way_back {
+                String::new()
+            } else {
+                format!("{} of {}", count(point.seeds_broken), count(point.seeds_tried))
+            };
             Row(
                 if point.holds { "" } else { "broken" },
                 vec![
                     Cell::Number(factor(point.load_factor), point.load_factor),
                     Cell::Number(rate(point.arrivals_per_s), point.arrivals_per_s),
-                    number(rate(point.goodput_per_s), point.goodput_per_s),
-                    number(super::super::numbers::millis(point.p99_ms), point.p99_ms),
-                    number(percent(point.errors_percent), point.errors_percent),
-                    number(percent(point.throttled_percent), point.throttled_percent),
-                    number(plain(lost), lost),
-                    number(plain(point.backlog_end), point.backlog_end),
+                    number(rate, |one| one.goodput_per_s),
+                    number(millis, |one| one.p99_ms),
+                    number(percent, |one| one.errors_percent),
+                    number(percent, |one| one.throttled_percent),
+                    number(plain, |one| one.dead_letters + one.dropped),
+                    number(plain, |one| one.backlog_end),
+                    Cell::Number(seeds, point.seeds_broken as f64),
                     Cell::Words(verdict),
                 ],
             )
@@ -198,10 +206,13 @@ fn tried(line: &LoadLineResult) -> String {
         "throttled",
         "dead or lost",
         "waiting at end",
+        "seeds that break",
         "verdict",
     ];
     format!(
-        "<details class=\"more\"><summary>Every load that was tried</summary>{}</details>",
+        "<details class=\"more\"><summary>Every load that was tried</summary><p class=\"aside\">Each seed searches for \
+         its own line. Figures are medians over the seeds that tried a load; in brackets the least and the greatest, \
+         where they differ.</p>{}</details>",
         table("Loads tried", &heads, &rows)
     )
 }

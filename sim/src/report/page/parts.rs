@@ -195,37 +195,25 @@ fn sources(run: &RunResult) -> String {
         .sources
         .iter()
         .map(|one| {
-            let latency = if one.synchronous { one.latency } else { one.to_end };
-            let good = if one.synchronous { one.answered } else { one.completed };
+            let latency = one.latency;
+            let took = |ms: f64| if latency.p99_ms > 0.0 { millis(ms) } else { "–".into() };
             Row(
                 "",
                 vec![
                     name(&one.name),
                     number(rate(one.arrivals_peak_per_s), one.arrivals_peak_per_s),
                     counts(one.arrivals),
-                    counts(good),
+                    counts(one.answered),
                     counts(one.failed),
                     counts(one.retries),
                     counts(sum(&one.refused)),
-                    number(millis(latency.p50_ms), latency.p50_ms),
-                    number(millis(latency.p99_ms), latency.p99_ms),
-                    number(plain(one.runs_per_event), one.runs_per_event),
+                    number(took(latency.p50_ms), latency.p50_ms),
+                    number(took(latency.p99_ms), latency.p99_ms),
                 ],
             )
         })
         .collect();
-    let heads = [
-        "source",
-        "at peak",
-        "events",
-        "end well",
-        "failed",
-        "retries",
-        "refused",
-        "p50",
-        "p99",
-        "runs for an event",
-    ];
+    let heads = ["source", "at peak", "events", "good answers", "failed", "retries", "refused", "p50", "p99"];
     table("Traffic", &heads, &rows)
 }
 
@@ -296,6 +284,7 @@ fn nodes(run: &RunResult) -> String {
                     counts(one.backlog_peak),
                     number(seconds(one.oldest_age_peak_s), one.oldest_age_peak_s),
                     number(plain(one.receives_mean), one.receives_mean),
+                    number(millis(one.to_end.p99_ms), one.to_end.p99_ms),
                     counts(sum(&one.dead_letters)),
                     counts(sum(&one.dropped)),
                     words(lost.join("; ")),
@@ -311,7 +300,8 @@ fn nodes(run: &RunResult) -> String {
         "waiting at end",
         "most waiting",
         "oldest",
-        "receives",
+        "deliveries of one",
+        "from arrival to end p99",
         "dead",
         "lost",
         "why",
@@ -340,7 +330,7 @@ fn dependencies(run: &RunResult) -> String {
                     number(plain(one.waiting_peak), one.waiting_peak),
                     Cell::Bar(percent(one.utilisation_peak_percent), one.utilisation_peak_percent),
                     number(millis(one.latency.p99_ms), one.latency.p99_ms),
-                    number(plain(one.executions_per_key), one.executions_per_key),
+                    number(plain(one.executions_per_event), one.executions_per_event),
                 ],
             )
         })
@@ -355,7 +345,7 @@ fn dependencies(run: &RunResult) -> String {
         "most waiting",
         "busy at peak",
         "p99",
-        "runs for a key",
+        "for each event",
     ];
     table("Dependencies", &heads, &rows)
 }
@@ -370,7 +360,7 @@ fn cost(cost: &CostResult) -> String {
     }
     if cost.wasted_usd_per_month > 0.0 && cost.usd_per_month > 0.0 {
         let share = percent(cost.wasted_usd_per_month / cost.usd_per_month * 100.0);
-        let _ = write!(out, "; {share} of it for retries, failed runs and work for nobody");
+        let _ = write!(out, "; {share} of it for runs that failed or were for nobody");
     }
     out.push_str(".</p>");
     let greatest = cost.services.iter().map(|one| one.usd_per_month).fold(0.0, f64::max);

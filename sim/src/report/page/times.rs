@@ -73,15 +73,25 @@ const TOPICS: &[Topic] = &[
     },
     Topic {
         title: "Dwell by tenant",
-        about: "99 of 100 events of a quiet, a middling and the loudest tenant wait less.",
+        about: "99 of 100 events of the quieter half of the tenants, of the one in the middle and of the loudest wait \
+                less. Each step upwards is ten times as long.",
         of: Of::Millis,
         decades: true,
-        lines: |run| {
-            run.tenants.groups.iter().map(|one| (one.group.clone(), one.dwell_p99_ms.clone())).collect()
-        },
+        lines: |run| run.tenants.groups.iter().map(|one| (group(one), one.dwell_p99_ms.clone())).collect(),
         pinned: 3,
         rules: |_| Vec::new(),
-        nothing: "no tenant waited",
+        nothing: "no tenant waited, or all send alike",
+    },
+    Topic {
+        title: "Traffic by tenant",
+        about: "Events per second of the quieter half of the tenants together, of the one in the middle and of the \
+                loudest.",
+        of: Of::PerSecond,
+        decades: false,
+        lines: |run| run.tenants.groups.iter().map(|one| (group(one), one.arrivals_per_s.clone())).collect(),
+        pinned: 3,
+        rules: |_| Vec::new(),
+        nothing: "all tenants send alike",
     },
     Topic {
         title: "Throttles",
@@ -131,6 +141,19 @@ const TOPICS: &[Topic] = &[
         pinned: 0,
         rules: |_| Vec::new(),
         nothing: "nothing was called",
+    },
+    Topic {
+        title: "Age of the oldest",
+        about: "How long the oldest message has been in its queue.",
+        of: Of::Time,
+        decades: false,
+        lines: |run| {
+            let nodes = run.nodes.iter().map(|one| (one.name.clone(), one.times.oldest_age_s.clone()));
+            nodes.collect()
+        },
+        pinned: 0,
+        rules: |_| Vec::new(),
+        nothing: "no message stayed in a queue",
     },
     Topic {
         title: "Cold starts",
@@ -333,6 +356,11 @@ fn connections(run: &RunResult) -> Vec<Rule> {
         .filter_map(|one| Some(Rule { label: format!("max {}", one.name), y: one.connections_max? }))
         .take(LINES_MAX)
         .collect()
+}
+
+/// Tenants of a kind, in a word; the one tenant by its name too.
+fn group(group: &crate::result::TenantGroup) -> String {
+    if group.name.is_empty() { group.group.clone() } else { format!("{} {}", group.group, group.name) }
 }
 
 /// What a run is called beside another.

@@ -19,7 +19,7 @@ use crate::{
         topic::TopicPolicy,
     },
     message::{FunctionNo, NodeNo, TenantNo},
-    plan::{Assumption, NodeKind, NodePlan},
+    plan::{Assumption, NodeKind, NodePlan, ways::ASYNCHRONOUS},
 };
 
 /// The size of a schedule's event, bytes.
@@ -48,7 +48,7 @@ impl Maker<'_> {
             Kind::Machine(machine) => self.machine(id, node, machine),
             Kind::Function(function) => match self.places.function(id) {
                 Some(number) => {
-                    label = format!("{label} (asynchronous)");
+                    label = format!("{label}{ASYNCHRONOUS}");
                     self.asynchronous(id, function, number)
                 }
                 None => NodeKind::Parking,
