@@ -106,6 +106,9 @@ pub(crate) struct FunctionTally {
     pub duration: Histogram,
     pub billed_micros: u64,
     pub wasted_micros: u64,
+    /// Runs in provisioned environments, and what is billed of them.
+    pub provisioned_runs: u64,
+    pub provisioned_micros: u64,
     pub attempts_peak: u64,
     /// Runs whose caller had gone.
     pub orphans: u64,
@@ -288,6 +291,8 @@ impl Over {
             init: Histogram::new(),
             duration: Histogram::new(),
             billed_micros: 0,
+            provisioned_runs: 0,
+            provisioned_micros: 0,
             wasted_micros: 0,
             attempts_peak: 0,
             orphans: 0,
@@ -499,6 +504,15 @@ impl Tally {
                 books.wasted_micros = books.wasted_micros.saturating_add(billed);
             }
             Verdict::Throttled(_) | Verdict::Refused(_) => {}
+        }
+    }
+
+    /// A run has ended that is billed as one of provisioned concurrency. It counts as a run too.
+    pub(super) fn ran_provisioned(&mut self, function: FunctionNo, lasted: Span) {
+        if let Some(books) = self.functions.get_mut(function.0 as usize) {
+            books.provisioned_runs += 1;
+            let billed = lasted.0.div_ceil(1_000) * 1_000;
+            books.provisioned_micros = books.provisioned_micros.saturating_add(billed);
         }
     }
 
