@@ -16,9 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use flyball_core::{Name, Span};
 
 pub use file::{
-    ACTS_PER_RUN_MAX, Assumed, DAYS_MAX, DEPENDENCIES_MAX, FUNCTIONS_MAX, ITEMS_MAX, MEASURED_MAX,
-    PER_SECOND_MAX, POINTS_MAX, PROMISES_MAX, REPEATS_MAX, Read, SOURCES_MAX, STEPS_DEEP_MAX, STEPS_MAX,
-    TENANTS_MAX, USERS_MAX, json_schema, read,
+    ACTS_PER_RUN_MAX, Assumed, DAYS_MAX, DEPENDENCIES_MAX, FILTERS_MAX, FUNCTIONS_MAX, ITEMS_MAX,
+    MEASURED_MAX, PER_SECOND_MAX, POINTS_MAX, PROMISES_MAX, REPEATS_MAX, Read, SOURCES_MAX, STEPS_DEEP_MAX,
+    STEPS_MAX, TENANTS_MAX, USERS_MAX, json_schema, read,
 };
 
 /// A traffic file.
@@ -33,6 +33,8 @@ pub struct Workload {
     pub functions: BTreeMap<String, Behaviour>,
     /// `[dependency.NAME]`.
     pub dependencies: BTreeMap<Name, Dependency>,
+    /// `[filter.FROM]`: which share of what comes from a node passes the filter or pattern before another, 0 to 1.
+    pub filters: BTreeMap<String, BTreeMap<String, f64>>,
     /// `[environments]`: what is known of the platform that the functions run on.
     pub environments: Environments,
     /// `[store]`: what is known of Flyball's own store.
@@ -73,6 +75,9 @@ pub struct Source {
     pub client: Client,
     /// `false`: a load line leaves it as it is.
     pub scaled: bool,
+    /// Each series of its trace is a function of its own: [`trace::application`]. Whoever reads the traffic file makes
+    /// them.
+    pub as_functions: bool,
 }
 
 /// How much traffic there is.
@@ -200,8 +205,8 @@ pub struct Client {
     /// Retries are at most this share of its first tries, percent, counted over the last ten seconds. `None`: no
     /// budget.
     pub retry_budget_percent: Option<f64>,
-    /// Each event that is sent carries an idempotency key, the same at each try. Of Flyball's queues, topics and
-    /// buses; others take no notice.
+    /// Each event or call carries an idempotency key, the same at each try. Of Flyball; AWS's services take no
+    /// notice.
     pub keyed: bool,
 }
 
@@ -412,6 +417,8 @@ pub struct Real {
     pub secrets: BTreeMap<String, String>,
     /// Dependencies by `HOST` or `HOST:PORT`.
     pub hosts: BTreeMap<String, String>,
+    /// Dependencies that heed idempotency keys: the second request with one is answered without work.
+    pub keyed: BTreeSet<String>,
     /// What the events of a source are, by the source's name.
     pub traffic: BTreeMap<Name, Sent>,
 }

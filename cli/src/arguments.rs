@@ -194,16 +194,16 @@ pub struct Simulate {
     #[arg(long, value_name = "BASE.json")]
     pub against: Option<PathBuf>,
     /// What goes wrong, and when; the application must hold all the same
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["load_line", "replay", "real"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["load_line", "replay"])]
     pub faults: Option<PathBuf>,
     /// Under faults: so many seeds, from --seed on; without --faults, faults are drawn
     /// for each seed [default with --faults: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000),
-        conflicts_with_all = ["load_line", "replay", "real"])]
+        conflicts_with_all = ["load_line", "replay"])]
     pub seeds: Option<u64>,
     /// Under faults: as many seeds as there is time for
     #[arg(long, value_name = "TIME", value_parser = duration,
-        conflicts_with_all = ["seeds", "load_line", "replay", "real"])]
+        conflicts_with_all = ["seeds", "load_line", "replay"])]
     pub nightly: Option<Duration>,
     /// Under faults: seeds that failed before, which run first; with --nightly, those that
     /// fail now are added [default with --nightly: regressions.txt]

@@ -20,7 +20,7 @@ use flyball_app::{
     check::{self as rules, About, Baseline, Finding, Level, Look, RULES_VERSION, Rule},
     design::{Design, Platform, Unresolved},
     document::{FileId, Span},
-    import::{Imported, Options, Problem, import, stacks},
+    import::{Imported, Input, Options, Problem, import, stacks},
     profile::{Given, Profile},
     report::{self, Against, Drawing, Report, Style},
     workload::observed::Observed,
@@ -236,6 +236,17 @@ pub(crate) fn applications(directory: &str, deployed: &Deployed) -> Result<Vec<S
     files.sort_unstable();
     files.dedup();
     Ok(files)
+}
+
+/// A template that was made, and the limits that are asked for.
+pub(crate) fn design_of(template: String, stated: Option<&str>) -> Result<(Design, Profile), Stop> {
+    let inputs = vec![Input { name: "trace".into(), text: template }];
+    let imported = import(inputs, &Options::default(), &|_| None);
+    let profile = match stated {
+        Some(name) => profile(name)?.0,
+        None => platforms(&imported.design),
+    };
+    Ok((imported.design, profile))
 }
 
 /// The day, in UTC: runtimes have one on which their support ends.

@@ -4,6 +4,7 @@
 //! - `faults`: the application under faults, from seeds.
 //! - `replay`: a log that `flyball serve --record` wrote, fed to the engine again. `log`: reading one.
 //! - `what_if`: the same under another application, an estimate.
+//! - `traced`: a trace as the application.
 //! - `real`: its own functions, run instead of modelled.
 
 mod faults;
@@ -12,6 +13,7 @@ mod log;
 mod predict;
 mod real;
 mod replay;
+mod traced;
 mod what_if;
 
 use crate::{

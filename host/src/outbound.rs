@@ -84,7 +84,9 @@ impl WasiHttpHooks for Outbound {
                 Some(given) => String::from_utf8_lossy(given.as_bytes()).into_owned(),
                 None => key.to_string(),
             };
-            return Box::new(simulated(inside.clone(), request, options.unwrap_or_default(), key));
+            let event = self.control.with(|invocation| invocation.event().map(|envelope| envelope.id));
+            let sent = (key, event.flatten());
+            return Box::new(simulated(inside.clone(), request, options.unwrap_or_default(), sent));
         }
         let deadline = self.control.deadline;
         Box::new(async move {
@@ -108,7 +110,7 @@ async fn simulated(
     inside: Arc<Inside>,
     request: Request<WasiBody>,
     options: RequestOptions,
-    key: String,
+    (key, event): (String, Option<EventId>),
 ) -> Result<(Response<WasiBody>, Worker)> {
     let (parts, body) = request.into_parts();
     let (host, port) = host_and_port(&parts.uri).ok_or(Error::HttpRequestUriInvalid)?;
@@ -123,6 +125,7 @@ async fn simulated(
         method: parts.method.to_string(),
         uri: parts.uri.to_string(),
         key,
+        event,
         body,
         patience: least.map(micros),
     };

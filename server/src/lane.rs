@@ -44,7 +44,7 @@ use tokio::sync::{Notify, oneshot};
 
 use clock::Clock;
 use health::{Down, Health};
-pub use recorder::Record;
+pub use recorder::{Record, Recording};
 use recorder::{Recorder, Tape};
 
 use crate::{executor::Executor, telemetry::Telemetry, tenants::Tenants};
@@ -172,6 +172,11 @@ impl Lane {
     /// How many records could not be read when the lane was opened.
     pub(crate) fn damaged(&self) -> u64 {
         self.health.damaged()
+    }
+
+    /// How the recording stands. `None`: there is none.
+    pub(crate) fn recording(&self) -> Option<Recording> {
+        self.recorder.as_ref().map(|recorder| recorder.recording())
     }
 
     /// Asks the engine something. `None` while there is none.

@@ -435,6 +435,7 @@ impl Platform {
         let mut page = Exposition::default();
         page.counts(&self.counts());
         page.damaged(self.damaged_records());
+        page.recording(self.lane.recording());
         self.telemetry.figures(|figures| page.figures(figures));
         page.limits(&self.limits(50));
         page.finish()

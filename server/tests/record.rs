@@ -146,12 +146,30 @@ async fn load(rig: &mut Rig, events: usize) -> Vec<EventId> {
     ids
 }
 
+/// The state that the metrics tell of the recording.
+fn state(rig: &Rig) -> String {
+    let metrics = rig.platform.metrics();
+    let is = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("flyball_recording{state=\"")?.strip_suffix("\"} 1"));
+    let states: Vec<&str> = is.collect();
+    assert_eq!(states.len(), 1, "{metrics}");
+    states[0].to_string()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_was_recorded_replays_exactly() {
     let disk = Disk::default();
     let store = Arc::new(Memory::new());
     let mut rig = Rig::recorded(APPLICATION, store.clone(), Some(disk.record()));
     load(&mut rig, 400).await;
+    assert_eq!(state(&rig), "on");
+    until("the log's length is told", || {
+        let metrics = rig.platform.metrics();
+        let bytes = metrics.lines().find_map(|line| line.strip_prefix("flyball_recording_log_bytes "))?;
+        (bytes.parse::<u64>().unwrap() > 5_000).then_some(())
+    })
+    .await;
     let counts = rig.platform.counts();
     tokio::task::spawn_blocking(move || rig.platform.close()).await.unwrap();
     let tally = replay(&disk.bytes()).unwrap();
@@ -206,6 +224,7 @@ async fn a_disk_that_does_not_keep_up_ends_the_recording_and_not_the_service() {
     until("the head is written", || (disk.bytes().len() > 16).then_some(())).await;
     disk.set(|disk| disk.stopped = true);
     load(&mut rig, 200).await;
+    assert_eq!(state(&rig), "too-slow", "told while the disk stands still");
     disk.set(|disk| disk.stopped = false);
     tokio::task::spawn_blocking(move || rig.platform.close()).await.unwrap();
     let tally = replay(&disk.bytes()).unwrap();
@@ -219,6 +238,7 @@ async fn a_log_that_is_full_ends_with_a_note_and_keeps_its_bound() {
     let record = Record { log_bytes_max: 20_000, ..disk.record() };
     let mut rig = Rig::recorded(APPLICATION, Arc::new(Memory::new()), Some(record));
     load(&mut rig, 400).await;
+    until("it is told", || (state(&rig) == "log-full").then_some(())).await;
     tokio::task::spawn_blocking(move || rig.platform.close()).await.unwrap();
     let log = disk.bytes();
     assert!(log.len() < 20_100, "{}", log.len());
@@ -235,6 +255,7 @@ async fn a_log_that_breaks_stops_nothing_and_replays_as_far_as_it_goes() {
     until("something is written", || (disk.bytes().len() > 5_000).then_some(())).await;
     disk.set(|disk| disk.broken = true);
     load_with(&mut rig).await;
+    until("it is told", || (state(&rig) == "failed").then_some(())).await;
     tokio::task::spawn_blocking(move || rig.platform.close()).await.unwrap();
     let tally = replay(&disk.bytes()).unwrap();
     assert_eq!(tally.end, None);

@@ -9,6 +9,7 @@
 //! - [`stream`]: Kinesis and tables' streams, with those who read them.
 //! - [`lambda`]: what stands before the pool.
 //! - [`machine`]: Step Functions.
+//! - [`pipe`]: EventBridge Pipes, as mappings with several legs.
 //! - [`asynchronous`]: a function's own queue for asynchronous invocations.
 //! - [`topic`]: SNS. - [`bus`]: EventBridge's buses and schedules. - [`target`]: what these two hand on, and
 //!   retry.
@@ -17,9 +18,10 @@ pub mod asynchronous;
 pub mod bus;
 pub mod lambda;
 pub mod machine;
+pub mod pipe;
 pub mod pollers;
 pub mod queue;
-mod rate;
+pub(crate) mod rate;
 mod rows;
 #[cfg(test)]
 mod script;

@@ -61,14 +61,28 @@ pub fn run(
     seeds: &Seeds,
     watch: &mut dyn Watch,
 ) -> Result<FaultsResult, Vec<Problem>> {
-    run_planted(plan, faults, seeds, Planted::Nothing, watch)
+    run_planted(plan, faults, seeds, (Planted::Nothing, &mut None), watch)
+}
+
+/// As [`run`], with somebody who runs the functions that are not modelled. A failure is made small with them too.
+///
+/// # Errors
+/// Faults and assertions that do not fit the plan, and traffic beyond a limit.
+pub fn run_with(
+    plan: &Plan,
+    faults: Option<&Faults>,
+    seeds: &Seeds,
+    guests: &mut dyn Guests,
+    watch: &mut dyn Watch,
+) -> Result<FaultsResult, Vec<Problem>> {
+    run_planted(plan, faults, seeds, (Planted::Nothing, &mut Some(guests)), watch)
 }
 
 pub(crate) fn run_planted(
     plan: &Plan,
     faults: Option<&Faults>,
     seeds: &Seeds,
-    planted: Planted,
+    (planted, guests): (Planted, &mut Cast<'_>),
     watch: &mut dyn Watch,
 ) -> Result<FaultsResult, Vec<Problem>> {
     if let Some(faults) = faults {
@@ -81,7 +95,7 @@ pub(crate) fn run_planted(
     for (number, seed) in regressions.chain(others).enumerate() {
         let schedule = schedule::schedule(plan, faults, seed);
         let case = Case { plan, seed, schedule: &schedule, duration: plan.duration, load: 1.0, planted };
-        let outcome = case.run(None, &mut |_| watch.run()).map_err(|problem| vec![problem])?;
+        let outcome = case.run(None, guests, &mut |_| watch.run()).map_err(|problem| vec![problem])?;
         if outcome.interrupted && outcome.broken.is_none() {
             if found.interrupted(seed, outcome.ended, watch) {
                 break;
@@ -90,7 +104,7 @@ pub(crate) fn run_planted(
         }
         found.ran(number < seeds.regressions.len(), &outcome);
         if let Some(broken) = outcome.broken {
-            let failure = shrink::shrink(&case, broken, &mut |_| watch.run());
+            let failure = shrink::shrink(&case, broken, guests, &mut |_| watch.run());
             found.failed(failure.map_err(|problem| vec![problem])?);
         }
         if watch.seed(found.result.seeds_run, found.result.seeds_failed) {
@@ -102,40 +116,6 @@ pub(crate) fn run_planted(
         found.result.seeds_asked = found.result.seeds_run;
     }
     Ok(found.result)
-}
-
-/// What came of one run of real functions under faults.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RealRun {
-    /// What broke, of what is checked of every run and of the assertions that are about outcomes.
-    pub broken: Option<String>,
-    /// What went wrong, by its kind, with how often.
-    pub injected: BTreeMap<&'static str, u64>,
-    /// It came to its end.
-    pub complete: bool,
-}
-
-/// One run of real functions under faults, until nothing is left to happen. `guests` hear what is in the store then.
-///
-/// # Errors
-/// Faults and assertions that do not fit the plan, and traffic beyond a limit.
-pub fn run_real(
-    plan: &Plan,
-    faults: Option<&Faults>,
-    seed: u64,
-    guests: &mut dyn Guests,
-    halt: &mut dyn FnMut(Time) -> bool,
-) -> Result<RealRun, Vec<Problem>> {
-    if let Some(faults) = faults {
-        schedule::check(plan, faults)?;
-    }
-    check_asserts(plan)?;
-    let schedule = schedule::schedule(plan, faults, seed);
-    let setting = Setting { seed, load: 1.0, happenings_max: HAPPENINGS_MAX };
-    let world = World::new(plan, setting).map_err(|problem| vec![problem])?.with_guests(guests);
-    let outcome = world.under(schedule, seed, None, Planted::Nothing).run_under_faults(halt);
-    let broken = outcome.broken.map(|broken| format!("{}: {}", broken.what, broken.detail));
-    Ok(RealRun { broken, injected: outcome.injected, complete: !outcome.interrupted })
 }
 
 /// What was found, as a document of its own.
@@ -150,6 +130,9 @@ pub fn document(plan: &Plan, faults: FaultsResult) -> Simulation {
     }
 }
 
+/// Who runs real functions, if there are any.
+pub(crate) type Cast<'g> = Option<&'g mut dyn Guests>;
+
 /// One run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case<'a> {
@@ -163,7 +146,12 @@ pub(crate) struct Case<'a> {
 
 impl Case<'_> {
     /// Runs it; `watched`: a request whose way is written down.
-    fn run(&self, watched: Option<u64>, halt: &mut dyn FnMut(Time) -> bool) -> Result<Outcome, Problem> {
+    fn run(
+        &self,
+        watched: Option<u64>,
+        guests: &mut Cast<'_>,
+        halt: &mut dyn FnMut(Time) -> bool,
+    ) -> Result<Outcome, Problem> {
         let shorter;
         let plan = if self.duration == self.plan.duration {
             self.plan
@@ -172,7 +160,10 @@ impl Case<'_> {
             &shorter
         };
         let setting = Setting { seed: self.seed, load: self.load, happenings_max: HAPPENINGS_MAX };
-        let world = World::new(plan, setting)?;
+        let mut world = World::new(plan, setting)?;
+        if let Some(guests) = guests {
+            world = world.with_guests(&mut **guests);
+        }
         let schedule = self.schedule.to_vec();
         Ok(world.under(schedule, self.seed, watched, self.planted).run_under_faults(halt))
     }
@@ -246,7 +237,12 @@ fn check_asserts(plan: &Plan) -> Result<(), Vec<Problem>> {
     let dependencies = || plan.dependencies.iter().map(|(name, _)| name.to_string());
     let queues = || plan.application.queues.keys().map(ToString::to_string);
     let nodes = || plan.nodes.iter().map(|node| node.label.clone());
-    let namespaces = || plan.functions.iter().flat_map(|function| function.program.namespaces());
+    let namespaces = || {
+        let added = plan.functions.iter().flat_map(|function| function.program.namespaces());
+        let real = plan.functions.iter().filter(|function| function.real);
+        let granted = real.filter_map(|function| plan.application.functions.get(&function.name));
+        added.chain(granted.flat_map(|function| function.grants.kv.keys().map(ToString::to_string)))
+    };
     let mut problems = Vec::new();
     for assert in &plan.asserts {
         let known: Vec<String> = match assert.holds {
@@ -259,7 +255,9 @@ fn check_asserts(plan: &Plan) -> Result<(), Vec<Problem>> {
             let otherwise = match assert.holds {
                 Holds::AtMostOnce => "name a function or a dependency",
                 Holds::Settled => "name a function or a queue",
-                Holds::ValueMax(_) => "name a namespace that a step adds to: { add = \"NAMESPACE\" }",
+                Holds::ValueMax(_) => {
+                    "name a namespace that a step adds to, { add = \"NAMESPACE\" }, or that a real function is granted"
+                }
             };
             problems.push(crate::plan::unknown(what, &assert.of, &known, otherwise));
         }

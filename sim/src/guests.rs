@@ -7,7 +7,7 @@
 use std::fmt;
 
 use flyball_core::{
-    Attributes, Body, Envelope, KvKey, Outcome, Span, Time,
+    Attributes, Body, Envelope, EventId, KvKey, Outcome, Span, Time,
     invocation::{HostCall, HostReply, Invocation},
 };
 
@@ -93,19 +93,29 @@ pub struct GuestEvent {
 /// How far a run has come.
 #[derive(Debug)]
 pub enum GuestPause {
-    /// It waits for somebody outside, since `at`.
-    Asks {
-        /// When it asked.
-        at: Time,
-        /// The host, without port.
-        host: String,
-        /// The port.
-        port: u16,
-        /// It waits so long. `None`: as long as it runs.
-        patience: Option<Span>,
-    },
+    /// It waits for somebody outside.
+    Asks(GuestAsks),
     /// It is over.
     Ended(GuestEnd),
+}
+
+/// A request to somebody outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestAsks {
+    /// When it asked.
+    pub at: Time,
+    /// The host, without port.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// It waits so long. `None`: as long as it runs.
+    pub patience: Option<Span>,
+    /// The event that it was handling. `None`: none.
+    pub of: Option<EventId>,
+    /// A number of the request among those for that event: the same when the event's next run sends it again.
+    pub step: u64,
+    /// A number that follows from the idempotency key under which it goes out.
+    pub key: u64,
 }
 
 /// How a run ended.

@@ -135,6 +135,8 @@ pub(crate) struct RealPlan {
     pub hosts: BTreeMap<String, DependencyNo>,
     /// Every tenant's secrets.
     pub secrets: BTreeMap<String, String>,
+    /// Dependencies that heed idempotency keys.
+    pub keyed: Vec<DependencyNo>,
 }
 
 impl RealPlan {
@@ -164,6 +166,8 @@ pub(crate) struct FunctionPlan {
     pub program: Program,
     /// Its environments are kept and used again. Otherwise each run has a fresh one.
     pub reuse: bool,
+    /// Environments that are provisioned.
+    pub provisioned: u32,
     /// What stands before Lambda's pool. `None`: it is Flyball's.
     pub lambda: Option<LambdaPolicy>,
     /// Dependencies whose connections an environment holds, each with how many.
@@ -298,15 +302,34 @@ impl NodeKind {
         }
     }
 
+    /// The pipes that take from it: the share that passes the filter of each.
+    pub(crate) fn pipes(&self) -> impl Iterator<Item = f64> {
+        let queue = match self {
+            NodeKind::Queue { mappings, .. } => mappings.as_slice(),
+            _ => &[],
+        };
+        let stream = match self {
+            NodeKind::Stream(policy) => policy.mappings.as_slice(),
+            _ => &[],
+        };
+        let queue = queue.iter().filter(|mapping| mapping.pipe).map(|mapping| mapping.share);
+        queue.chain(stream.iter().filter(|mapping| mapping.pipe).map(|mapping| mapping.share))
+    }
+
     /// The functions that take from it.
     fn readers(&self) -> Vec<FunctionNo> {
         match self {
             NodeKind::Parking | NodeKind::Topic { .. } | NodeKind::Bus(_) | NodeKind::Schedule(_) => {
                 Vec::new()
             }
-            NodeKind::Queue { mappings, .. } => mappings.iter().map(|mapping| mapping.function).collect(),
+            NodeKind::Queue { mappings, .. } => {
+                mappings.iter().flat_map(|mapping| &mapping.legs).filter_map(|leg| leg.function()).collect()
+            }
             NodeKind::Asynchronous(policy) => vec![policy.function],
-            NodeKind::Stream(policy) => policy.mappings.iter().map(|mapping| mapping.function).collect(),
+            NodeKind::Stream(policy) => {
+                let legs = policy.mappings.iter().flat_map(|mapping| &mapping.legs);
+                legs.filter_map(|leg| leg.function()).collect()
+            }
             NodeKind::Machine(policy) => {
                 let function = |step: &StepPolicy| match step.act {
                     Act::Invoke(function) => Some(function),

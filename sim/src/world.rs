@@ -251,6 +251,7 @@ impl<'p> World<'p> {
             self.step(Input::SetTenant(tenant));
         }
         self.step(Input::Opened);
+        self.open_environments();
         for part in (0..).map(NodeNo).take(self.parts.len()) {
             let mut asks = std::mem::take(&mut self.asks);
             if let Some(begins) = self.parts.get_mut(part.0 as usize) {

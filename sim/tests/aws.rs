@@ -222,3 +222,190 @@ fn every_test_that_the_documentation_names_is_there() {
         assert!(tests.contains(&format!("fn {name}(")), "{name} is not there");
     }
 }
+
+const FILTERED: &str = "      Events:
+        Jobs:
+          Type: SQS
+          Properties:
+            Queue: !GetAtt Jobs.Arn
+            BatchSize: 1
+            FilterCriteria:
+              Filters:
+                - Pattern: '{\"body\": {\"kind\": [\"big\"]}}'
+";
+const JOBS: &str = "  Jobs:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: 60
+";
+const SOME_JOBS: &str = "duration = \"10m\"\n[traffic.Jobs]\npeak_per_s = 10\nevents_max = 2_000\n\
+    [function.Work]\nduration = \"50ms\"\n";
+
+#[test]
+fn a_filter_lets_the_share_pass_that_is_stated_and_the_rest_is_deleted_without_an_invocation() {
+    let text = template(&[("Work", FILTERED)], JOBS);
+    let all = run(&text, SOME_JOBS);
+    assert_eq!(function(&all, "Work").succeeded, 2_000, "all of it where nothing is stated");
+    let some = run(&text, &format!("{SOME_JOBS}[filter.Jobs]\nWork = 0.25\n"));
+    let succeeded = function(&some, "Work").succeeded;
+    assert!((420..580).contains(&succeeded), "{succeeded} of 2,000 pass");
+    assert_eq!(node(&some, "Jobs").left, 2_000);
+    let lambda = |result: &RunResult| {
+        let lambda = result.cost.services.iter().filter(|service| service.service == "Lambda");
+        lambda.map(|service| service.usd_per_month).sum::<f64>()
+    };
+    assert!(lambda(&some) < lambda(&all) * 0.3, "what is filtered is not billed as an invocation");
+}
+
+#[test]
+fn a_filter_that_nothing_states_is_assumed_and_one_that_is_not_there_is_named() {
+    let text = template(&[("Work", FILTERED)], JOBS);
+    let plan = |traffic: &str| {
+        let inputs = vec![Input { name: "template.yaml".into(), text: text.clone() }];
+        let imported = import(inputs, &Options::default(), &|_| None);
+        let workload = workload::read("traffic.toml", traffic).unwrap().workload;
+        Plan::aws("test", &imported.design, &Profile::built_in("aws").unwrap(), &workload)
+    };
+    let assumed = plan(SOME_JOBS).unwrap().assumptions;
+    let filter = assumed.iter().find(|assumed| assumed.key.as_deref() == Some("filter.Jobs.Work"));
+    assert_eq!(filter.unwrap().value, "all");
+    let problems = plan(&format!("{SOME_JOBS}[filter.Jobs]\nWrok = 0.25\n")).unwrap_err();
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["[filter.Jobs] Wrok: there is no filter or pattern from Jobs to Wrok; did you mean Jobs.Work?"]
+    );
+}
+
+const WARM: &str = "      AutoPublishAlias: live
+      ProvisionedConcurrencyConfig:
+        ProvisionedConcurrentExecutions: 5
+";
+
+#[test]
+fn provisioned_environments_never_begin_cold_and_what_they_do_not_take_runs_on_demand() {
+    let traffic = |per_s: u32| {
+        format!(
+            "duration = \"10m\"\n[traffic.Work]\npeak_per_s = {per_s}\narrivals = \"constant\"\n\
+             [function.Work]\nduration = \"500ms\"\ninit = \"2s\"\n"
+        )
+    };
+    let text = template(&[("Work", WARM)], "");
+    let within = run(&text, &traffic(8));
+    assert_eq!(function(&within, "Work").cold_starts, 0, "four at once, of five that are kept");
+    let beyond = run(&text, &traffic(40));
+    let cold = function(&beyond, "Work").cold_starts;
+    assert!((15..100).contains(&cold), "twenty at once: fifteen and more are made on demand: {cold}");
+    assert_eq!(function(&beyond, "Work").failed, Default::default());
+    let cost = |result: &RunResult, unit: &str| {
+        let found = result.cost.services.iter().find(|service| service.what.contains(unit));
+        found.map_or(0.0, |service| service.usd_per_month)
+    };
+    // Five environments of 128 MB for a month: 5 × 730 h × 3,600 s × 0.125 GB × 4.1667e-6 USD.
+    let kept = cost(&within, "of provisioned concurrency");
+    assert!((kept - 6.84).abs() < 0.01, "{kept}");
+    assert_eq!(kept, cost(&beyond, "of provisioned concurrency"), "kept, whether it runs or not");
+    assert!(cost(&within, "on provisioned concurrency") > 0.0);
+}
+
+#[test]
+fn each_provisioned_environment_takes_10_requests_a_second() {
+    let traffic = "duration = \"10m\"\n[traffic.Work]\npeak_per_s = 60\narrivals = \"constant\"\n\
+        [function.Work]\nduration = \"10ms\"\ninit = \"100ms\"\n";
+    let result = run(&template(&[("Work", WARM)], ""), traffic);
+    assert!(function(&result, "Work").cold_starts > 0, "fifty a second are taken, with never two at once");
+}
+
+/// A queue, a pipe with a filter and an enrichment, and a target of its own kind.
+fn piped(target: &str) -> String {
+    let others = format!(
+        "{JOBS}  Done:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: 60
+  Flow:
+    Type: AWS::StepFunctions::StateMachine
+    Properties:
+      RoleArn: arn:aws:iam::123456789012:role/flow
+      Definition:
+        StartAt: One
+        States:
+          One: {{ Type: Task, Resource: !GetAtt Work.Arn, End: true }}
+  Pipe:
+    Type: AWS::Pipes::Pipe
+    Properties:
+      RoleArn: arn:aws:iam::123456789012:role/pipe
+      Source: !GetAtt Jobs.Arn
+      SourceParameters:
+        SqsQueueParameters: {{ BatchSize: 5 }}
+        FilterCriteria:
+          Filters:
+            - Pattern: '{{\"body\": {{\"kind\": [\"big\"]}}}}'
+      Enrichment: !GetAtt Enrich.Arn
+      Target: {target}
+"
+    );
+    let ends = "      Events:
+        Done:
+          Type: SQS
+          Properties: { Queue: !GetAtt Done.Arn }
+";
+    template(&[("Enrich", ""), ("Work", ends)], &others)
+}
+
+const PIPED: &str = "duration = \"10m\"\n[traffic.Jobs]\npeak_per_s = 20\nevents_max = 4_000\n\
+    [function.Enrich]\nduration = \"20ms\"\n[function.Work]\nduration = \"50ms\"\n[filter.Jobs]\nPipe = 0.5\n";
+
+#[test]
+fn a_pipe_filters_enriches_and_hands_on_to_its_target() {
+    for target in ["!GetAtt Done.Arn", "!GetAtt Work.Arn", "!GetAtt Flow.Arn"] {
+        let result = run(&piped(target), PIPED);
+        let enriched = function(&result, "Enrich");
+        assert!((1_850..2_150).contains(&enriched.events), "{target}: {} of 4,000 pass", enriched.events);
+        assert_eq!(node(&result, "Jobs").left, 4_000, "{target}: the rest is deleted");
+        let work = function(&result, "Work");
+        match target {
+            "!GetAtt Flow.Arn" => {
+                assert_eq!(work.succeeded, enriched.succeeded, "an execution for each batch")
+            }
+            _ => assert_eq!(work.events, enriched.events, "{target}"),
+        }
+        let pipes = result.cost.services.iter().find(|service| service.what.contains("pipes"));
+        let passed = pipes.unwrap().units_per_month / (730.0 * 6.0);
+        assert!((1_900.0..2_100.0).contains(&passed), "{passed} are paid for, what is filtered is not");
+    }
+}
+
+#[test]
+fn what_a_pipes_enrichment_fails_comes_back_when_visibility_ends_and_reaches_no_target() {
+    let failing = format!("{PIPED}[dependency.none]\nservice = \"1ms\"\n")
+        .replace("[function.Enrich]\n", "[function.Enrich]\nerror_rate = 1\n")
+        .replace("events_max = 4_000", "events_max = 20");
+    let result = run(&piped("!GetAtt Work.Arn"), &failing);
+    let (enriched, work) = (function(&result, "Enrich"), function(&result, "Work"));
+    assert_eq!((enriched.succeeded, work.runs), (0, 0));
+    assert!(enriched.runs >= 10, "each comes back a minute later, for ten minutes: {} runs", enriched.runs);
+}
+
+#[test]
+fn a_pipe_reads_a_stream_in_its_order_and_tries_a_failing_batch_again() {
+    let others = "  Clicks:
+    Type: AWS::Kinesis::Stream
+    Properties: { ShardCount: 2 }
+  Pipe:
+    Type: AWS::Pipes::Pipe
+    Properties:
+      RoleArn: arn:aws:iam::123456789012:role/pipe
+      Source: !GetAtt Clicks.Arn
+      SourceParameters:
+        KinesisStreamParameters: { StartingPosition: LATEST, BatchSize: 10, MaximumRetryAttempts: 100 }
+      Enrichment: !GetAtt Enrich.Arn
+      Target: !GetAtt Work.Arn
+";
+    let traffic = "duration = \"10m\"\n[traffic.Clicks]\npeak_per_s = 10\nevents_max = 2_000\ntenants = 20\n\
+        [function.Enrich]\nduration = \"20ms\"\nerror_rate = 0.2\n[function.Work]\nduration = \"50ms\"\n";
+    let result = run(&template(&[("Enrich", ""), ("Work", "")], others), traffic);
+    let (enriched, work) = (function(&result, "Enrich"), function(&result, "Work"));
+    assert_eq!((node(&result, "Clicks").left, work.events), (2_000, 2_000));
+    assert!(enriched.runs > work.runs, "{} runs, some of which failed", enriched.runs);
+}

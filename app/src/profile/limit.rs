@@ -282,6 +282,8 @@ limits! {
     QueueFifoBatchedPerS = "queue.fifo_batched_per_s", PerSecond;
     /// Calls of one action a second on a high-throughput FIFO queue in the largest regions.
     QueueFifoHighPerS = "queue.fifo_high_per_s", PerSecond;
+    /// How long a FIFO queue knows the deduplication ids that were sent to it.
+    QueueFifoDedupWindow = "queue.fifo_dedup_window", Seconds;
     /// Deliveries before the dead letters where a redrive policy states none.
     QueueReceivesDefault = "queue.receives_default", Count;
 

@@ -114,6 +114,10 @@ pub enum What {
         /// The source that it comes from.
         of: Option<String>,
     },
+    /// Somebody puts all dead letters back where they came from.
+    Redrive,
+    /// Somebody throws all dead letters away.
+    Discard,
     /// Runs leave memory behind in their environments.
     Leak {
         /// The function.
@@ -135,7 +139,7 @@ table! {
     /// A fault: its kind, when it begins, and what belongs to the kind.
     FaultTable {
         /// "crash", "slow", "failing", "refusing", "duplicates", "late", "partial-failures", "store-stall",
-        /// "commit-fails", "clock-jump", "flood", "poison" or "leak".
+        /// "commit-fails", "clock-jump", "flood", "poison", "redrive", "discard" or "leak".
         kind = "kind": Need<KindWord>,
         /// It begins so long after the beginning. One of `at` and `mean`.
         at = "at": Option<super::file::values::Stretch>,
@@ -177,11 +181,13 @@ pub(crate) enum Kind {
     ClockJump,
     Flood,
     Poison,
+    Redrive,
+    Discard,
     Leak,
 }
 
 /// The kinds, with the keys that each takes besides `kind`, `at` and `mean`.
-const KINDS: [(&str, Kind, &[&str]); 13] = [
+const KINDS: [(&str, Kind, &[&str]); 15] = [
     ("crash", Kind::Crash, &["lasts"]),
     ("slow", Kind::Slow, &["lasts", "of", "factor"]),
     ("failing", Kind::Failing, &["lasts", "of", "share"]),
@@ -194,6 +200,8 @@ const KINDS: [(&str, Kind, &[&str]); 13] = [
     ("clock-jump", Kind::ClockJump, &["by", "back"]),
     ("flood", Kind::Flood, &["lasts", "of", "tenant", "per_s"]),
     ("poison", Kind::Poison, &["of"]),
+    ("redrive", Kind::Redrive, &[]),
+    ("discard", Kind::Discard, &[]),
     ("leak", Kind::Leak, &["lasts", "of", "leak"]),
 ];
 
@@ -204,7 +212,7 @@ pub(crate) struct KindWord(Kind);
 schema!(KindWord, "FaultKind", {
     "enum": [
         "crash", "slow", "failing", "refusing", "duplicates", "late", "partial-failures", "store-stall",
-        "commit-fails", "clock-jump", "flood", "poison", "leak"
+        "commit-fails", "clock-jump", "flood", "poison", "redrive", "discard", "leak"
     ]
 });
 
@@ -265,7 +273,7 @@ impl Kind {
         match self {
             Kind::Crash => Span::from_secs(1),
             Kind::StoreStall => Span::from_secs(5),
-            Kind::CommitFails | Kind::ClockJump | Kind::Poison => Span::ZERO,
+            Kind::CommitFails | Kind::ClockJump | Kind::Poison | Kind::Redrive | Kind::Discard => Span::ZERO,
             _ => Span::from_secs(30),
         }
     }
@@ -294,6 +302,8 @@ fn what(kind: Kind, table: FaultTable) -> What {
             per_s: table.per_s.map_or(100.0, |rate| rate.0),
         },
         Kind::Poison => What::Poison { of },
+        Kind::Redrive => What::Redrive,
+        Kind::Discard => What::Discard,
         #[expect(clippy::cast_precision_loss, reason = "at most 2^40")]
         Kind::Leak => What::Leak { of, mb: table.leak.map_or(10.0, |bytes| bytes.0 as f64 / 1_048_576.0) },
     }

@@ -23,6 +23,8 @@ pub const SOURCES_MAX: usize = 1_000;
 pub const FUNCTIONS_MAX: usize = 10_000;
 /// Dependencies in one file.
 pub const DEPENDENCIES_MAX: usize = 1_000;
+/// Shares of `[filter.FROM]`, in one file.
+pub const FILTERS_MAX: usize = 10_000;
 /// Promises, and assertions, in one file.
 pub const PROMISES_MAX: usize = 1_000;
 /// Tenants of one source.

@@ -9,12 +9,14 @@
 //!
 //! Columns are found by their names in the first line, so that their order and further ones do not matter.
 
+mod application;
 mod azure2019;
 mod rows;
 mod single;
 
 use std::io::BufRead;
 
+pub use application::{Application, application};
 use rows::Rows;
 
 use crate::{Diagnostics, workload::Recorded};

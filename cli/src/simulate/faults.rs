@@ -14,6 +14,7 @@ use std::{
 use flyball_app::{FILE_BYTES_MAX, workload::faults::Faults};
 use flyball_sim::{
     faults::{self, Seeds, Watch, regressions},
+    guests::Guests,
     plan::Plan,
     result::Simulation,
 };
@@ -30,11 +31,15 @@ pub(super) fn wanted(wanted: &Simulate) -> bool {
     wanted.faults.is_some() || wanted.seeds.is_some() || wanted.nightly.is_some()
 }
 
-/// Runs the seeds that are asked for.
+/// Runs the seeds that are asked for; `guests` run the application's own functions.
 ///
 /// # Errors
 /// Files that can't be read or written, faults that do not fit the plan.
-pub(super) fn run(plan: &Plan, wanted: &Simulate) -> Result<Simulation, Stop> {
+pub(super) fn run(
+    plan: &Plan,
+    wanted: &Simulate,
+    guests: Option<&mut dyn Guests>,
+) -> Result<Simulation, Stop> {
     let stated = wanted.faults.as_deref().map(read).transpose()?;
     let file = wanted.regressions.clone().or(wanted.nightly.map(|_| PathBuf::from(REGRESSIONS)));
     let known = file.as_deref().map(|file| known(file, wanted.nightly.is_some())).transpose()?;
@@ -46,7 +51,10 @@ pub(super) fn run(plan: &Plan, wanted: &Simulate) -> Result<Simulation, Stop> {
     };
     let total = seeds.count.saturating_add(known.len() as u64);
     let mut waiting = Waiting::start(total, wanted.nightly);
-    let result = faults::run(plan, stated.as_ref(), &seeds, &mut waiting);
+    let result = match guests {
+        Some(guests) => faults::run_with(plan, stated.as_ref(), &seeds, guests, &mut waiting),
+        None => faults::run(plan, stated.as_ref(), &seeds, &mut waiting),
+    };
     waiting.bar.finish_and_clear();
     let mut result = result.map_err(|wrong| predict::stop(&wrong))?;
     for failure in &mut result.failures {
@@ -66,6 +74,7 @@ fn again(wanted: &Simulate, seed: u64) -> String {
     for (flag, file) in files {
         words.extend(file.as_ref().map(|file| format!("{flag} {}", file.display())));
     }
+    words.extend(wanted.real.then(|| "--real".to_string()));
     words.extend(wanted.profile.as_ref().map(|profile| format!("--profile {profile}")));
     words.extend(wanted.tenants.map(|tenants| format!("--tenants {tenants}")));
     words.extend(wanted.duration.map(|duration| format!("--duration {}ms", duration.as_millis())));

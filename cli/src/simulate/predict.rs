@@ -27,7 +27,7 @@ use flyball_sim::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{faults, hands::Cores};
+use super::{faults, hands::Cores, traced};
 use crate::{
     arguments::{Format, Simulate},
     check,
@@ -43,15 +43,13 @@ const TRAFFIC: &str = "traffic.toml";
 /// # Errors
 /// A promise that breaks: exit 1. Files that can't be read or do not fit together: exit 2.
 pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
-    one_application(wanted)?;
-    let (design, profile) = check::design(&wanted.paths, &wanted.deployed, wanted.profile.as_deref())?;
-    let traffic = traffic_file(wanted)?;
-    let mut workload = read_workload(&traffic)?;
+    let (design, profile, mut workload, traffic) = read(wanted)?;
     overrides(&mut workload, wanted);
     let mut guests = if wanted.real { Some(real(&design, &mut workload, &traffic)?) } else { None };
     let plan = plan(&design, &profile, &workload, wanted)?.with_traffic(&traffic.display().to_string());
+    let guests = guests.as_mut().map(|guests| guests as &mut dyn Guests);
     if faults::wanted(wanted) {
-        let simulation = faults::run(&plan, wanted)?;
+        let simulation = faults::run(&plan, wanted, guests)?;
         say(&simulation, &design, wanted, format)?;
         return if report::fails(&simulation) { Err(Stop::silent()) } else { Ok(()) };
     }
@@ -61,7 +59,6 @@ pub fn run(wanted: &Simulate, format: Format) -> Result<(), Stop> {
         line: wanted.load_line.then(|| Search::from_seed(wanted.seed)),
     };
     let mut waiting = Waiting::start();
-    let guests = guests.as_mut().map(|guests| guests as &mut dyn Guests);
     let simulation = flyball_sim::simulate_with(&plan, &question, guests, &Cores, &mut waiting)
         .map_err(|wrong| stop(&[wrong]))?;
     waiting.bar.finish_and_clear();
@@ -95,6 +92,36 @@ fn one_application(wanted: &Simulate) -> Result<(), Stop> {
         )));
     }
     Ok(())
+}
+
+/// The application, its limits, its traffic, and the traffic's file.
+fn read(wanted: &Simulate) -> Result<(Design, Profile, Workload, PathBuf), Stop> {
+    let application = || {
+        one_application(wanted)?;
+        check::design(&wanted.paths, &wanted.deployed, wanted.profile.as_deref())
+    };
+    let traced = |workload: &Workload| workload.traffic.values().any(|source| source.as_functions);
+    if let Some(traffic) = &wanted.traffic {
+        let mut workload = read_workload(traffic)?;
+        let (design, profile) = if traced(&workload) {
+            let template = traced::expand(&mut workload).map_err(Stop::wrong)?;
+            check::design_of(template, wanted.profile.as_deref())?
+        } else {
+            application()?
+        };
+        return Ok((design, profile, workload, traffic.clone()));
+    }
+    let (design, profile) = application()?;
+    let traffic = traffic_file(wanted)?;
+    let workload = read_workload(&traffic)?;
+    if traced(&workload) {
+        return Err(Stop::wrong(format!(
+            "{} has traffic whose trace is the application (as_functions); name the file by --traffic, without an \
+             application",
+            traffic.display()
+        )));
+    }
+    Ok((design, profile, workload, traffic))
 }
 
 /// The design's file and the traffic beside it.

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use bytes::Bytes;
 use flyball_app::workload::{FUEL_PER_US, Workload};
 use flyball_core::{
-    Body, EventResult, Failure, FailureKind, KvKey, Name, Outcome, Time, Usage,
+    Body, EventId, EventResult, Failure, FailureKind, KvKey, Name, Outcome, Time, Usage,
     invocation::{HostCall, LogLevel},
     model::Application,
 };
@@ -19,8 +19,11 @@ use flyball_host::{
     deterministic::{Answer, Begin, Function, Outgoing, Pause, Runner, RunnerConfig, Running},
     wire,
 };
-use flyball_sim::guests::{
-    Arrival, Arrived, GuestAnswer, GuestEnd, GuestPause, GuestRun, Guests, Platform, RunNo,
+use flyball_sim::{
+    guests::{
+        Arrival, Arrived, GuestAnswer, GuestAsks, GuestEnd, GuestPause, GuestRun, Guests, Platform, RunNo,
+    },
+    message::spread,
 };
 
 use crate::stop::Stop;
@@ -54,6 +57,8 @@ struct Guest {
     running: Running,
     /// An HTTP request that came as an event: its response is the event's result.
     stored: bool,
+    /// How often it has asked what, for which event.
+    asked: BTreeMap<(Option<EventId>, u64), u64>,
 }
 
 /// What a simulation has shown.
@@ -129,12 +134,18 @@ impl Real {
         };
         match guest.running.go_on(&self.runner, now, &mut answers) {
             Pause::Asks { at, outgoing } => {
-                let pause = GuestPause::Asks {
+                let what = number(&[&outgoing.method, &outgoing.uri]);
+                let nth = guest.asked.entry((outgoing.event, what)).or_default();
+                *nth += 1;
+                let pause = GuestPause::Asks(GuestAsks {
                     at,
                     host: outgoing.host.clone(),
                     port: outgoing.port,
                     patience: outgoing.patience,
-                };
+                    of: outgoing.event,
+                    step: spread(what ^ spread(*nth)),
+                    key: number(&[&outgoing.key]),
+                });
                 if let Some(seen) = &mut self.seen {
                     seen.outgoing.push(outgoing);
                 }
@@ -212,7 +223,7 @@ impl Guests for Real {
             seed: run.seed,
             response_bytes_max: self.response_bytes_max,
         });
-        self.running.insert(number, Guest { running, stored });
+        self.running.insert(number, Guest { running, stored, asked: BTreeMap::new() });
         self.drive(number, now, platform)
     }
 
@@ -245,6 +256,12 @@ impl Guests for Real {
             seen.values = values.map(|(of, key, value)| (of.into(), key.clone(), value.clone())).collect();
         }
     }
+}
+
+/// A number that follows from texts.
+fn number(texts: &[&str]) -> u64 {
+    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
+    bytes.fold(0, |number, byte| spread(number ^ u64::from(byte)))
 }
 
 /// Of a run that nobody knows: the engine has forgotten it as well.

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use flyball_core::{
-    Span, Time,
+    EventId, Span, Time,
     invocation::{HostCall, HostReply},
 };
 
@@ -28,6 +28,8 @@ pub struct Outgoing {
     pub uri: String,
     /// The idempotency key under which it goes out: the function's own, else the derived one.
     pub key: String,
+    /// The event, or the call, that the function was handling.
+    pub event: Option<EventId>,
     /// Its body.
     pub body: Bytes,
     /// The function waits so long. `None`: as long as it runs.

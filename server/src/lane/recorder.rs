@@ -80,6 +80,24 @@ pub(super) struct Recorder {
     changed: Condvar,
     unwritten_bytes_max: u64,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The log could not be written.
+    failed: AtomicBool,
+    log_bytes: AtomicU64,
+}
+
+/// How a recording stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recording {
+    /// `on`, or why there is no more: `closed`, `too-slow`, `log-full`, `entry-too-large`, `failed`.
+    pub state: &'static str,
+    /// What is written of the log, bytes.
+    pub log_bytes: u64,
+}
+
+impl Recording {
+    /// Every state.
+    pub const STATES: [&'static str; 6] =
+        ["on", "closed", "too-slow", "log-full", "entry-too-large", "failed"];
 }
 
 /// What is fed to the engine under one lock, with copies of it.
@@ -120,6 +138,8 @@ impl Recorder {
             changed: Condvar::new(),
             unwritten_bytes_max: record.unwritten_bytes_max,
             thread: Mutex::new(None),
+            failed: AtomicBool::new(false),
+            log_bytes: AtomicU64::new(0),
         });
         let head = Head { build: record.build, application: (***application).clone() };
         let mut log = Log::begin(record.to, record.log_bytes_max);
@@ -131,6 +151,19 @@ impl Recorder {
         })?;
         *locked(&recorder.thread) = Some(thread);
         Ok(recorder)
+    }
+
+    /// How it stands.
+    pub(super) fn recording(&self) -> Recording {
+        let state = match locked(&self.taken).end {
+            _ if self.failed.load(Ordering::Relaxed) => "failed",
+            None => "on",
+            Some(End::Closed) => "closed",
+            Some(End::TooSlow { .. }) => "too-slow",
+            Some(End::LogFull { .. }) => "log-full",
+            Some(End::EntryTooLarge { .. }) => "entry-too-large",
+        };
+        Recording { state, log_bytes: self.log_bytes.load(Ordering::Relaxed) }
     }
 
     /// Whether anything is recorded still. Once it is not it never is again.
@@ -204,7 +237,8 @@ impl Recorder {
         (std::mem::take(&mut taken.items), taken.end)
     }
 
-    fn written(&self, weight_bytes: u64) {
+    fn written(&self, weight_bytes: u64, log_bytes: u64) {
+        self.log_bytes.store(log_bytes, Ordering::Relaxed);
         let mut taken = locked(&self.taken);
         taken.unwritten_bytes = taken.unwritten_bytes.saturating_sub(weight_bytes);
         drop(taken);
@@ -213,9 +247,14 @@ impl Recorder {
 
     /// Nothing more is recorded. What was is written, without anybody waiting for it.
     pub(super) fn end(&self) {
+        self.end_for(End::Closed);
+    }
+
+    /// The same; why, where nothing has ended it before.
+    fn end_for(&self, why: End) {
         // In this order: whoever sees that it is off steps without a number, and nothing with a later one
         // may be taken then.
-        locked(&self.taken).end.get_or_insert(End::Closed);
+        locked(&self.taken).end.get_or_insert(why);
         self.on.store(false, Ordering::Relaxed);
         self.changed.notify_all();
     }
@@ -249,6 +288,7 @@ impl Recorder {
     }
 
     fn failed(&self, error: &io::Error, log_bytes: u64) {
+        self.failed.store(true, Ordering::Relaxed);
         self.end();
         locked(&self.taken).items.clear();
         tracing::error!(%error, log_bytes, "the recording has ended: its log can't be written. The service goes on");
@@ -285,7 +325,7 @@ impl Log {
             end = self.write_whole(recorder)?.or(last);
         }
         let end = end.unwrap_or(End::Closed);
-        recorder.end();
+        recorder.end_for(end);
         // It is short, and nothing is before it that it does not fit behind.
         let _ = self.encoder.encode(&Entry::End(end), &mut self.bytes);
         self.write()?;
@@ -305,11 +345,11 @@ impl Log {
             }
             if self.bytes.len() >= PIECE_BYTES {
                 self.write()?;
-                recorder.written(std::mem::take(&mut weight_bytes));
+                recorder.written(std::mem::take(&mut weight_bytes), self.written_bytes);
             }
         }
         self.write()?;
-        recorder.written(weight_bytes);
+        recorder.written(weight_bytes, self.written_bytes);
         Ok(None)
     }
 

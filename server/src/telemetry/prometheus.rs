@@ -6,6 +6,7 @@ use std::fmt::Write;
 use flyball_core::{Counts, Level, LimitStatus};
 
 use super::{Figures, Histogram};
+use crate::lane::Recording;
 
 /// Bounds of exposed histograms, µs: powers of two, where the histogram is exact.
 const BOUNDS: [u64; 10] =
@@ -70,6 +71,19 @@ impl Exposition {
         let help = "Records that could not be read when the store was opened.";
         self.family("flyball_damaged_records", "gauge", help);
         self.sample("flyball_damaged_records", "", records);
+    }
+
+    /// How the recording stands, where there is one: `serve --record`.
+    pub fn recording(&mut self, recording: Option<Recording>) {
+        let Some(recording) = recording else { return };
+        let help = "Whether the recording is in this state: on, or why it has ended.";
+        self.family("flyball_recording", "gauge", help);
+        for state in Recording::STATES {
+            let is = u64::from(state == recording.state);
+            self.sample("flyball_recording", &format!("{{state=\"{state}\"}}"), is);
+        }
+        self.family("flyball_recording_log_bytes", "gauge", "What is written of the recording's log.");
+        self.sample("flyball_recording_log_bytes", "", recording.log_bytes);
     }
 
     /// What telemetry has counted.

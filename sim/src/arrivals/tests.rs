@@ -22,6 +22,7 @@ fn source(volume: Volume) -> Source {
         items: 1,
         client: Client { timeout: None, retry: Retry::default(), retry_budget_percent: None, keyed: false },
         scaled: true,
+        as_functions: false,
     }
 }
 

@@ -20,6 +20,8 @@ pub struct LambdaPolicy {
     /// Environments that the function may add in ten seconds: so many at once, then evenly; not accrued
     /// beyond that. Row `lambda.scaling_per_10s`.
     pub environments_per_10s: u32,
+    /// Requests a second that each provisioned environment takes. Row `lambda.requests_per_environment`.
+    pub requests_per_environment: u32,
     /// INIT that takes longer is broken off and done again within the first run. Row `lambda.init_max`.
     pub init_max: Span,
     /// Invocations in one chain over queues, topics, buckets and functions, after which it is stopped. Row
@@ -35,6 +37,7 @@ impl LambdaPolicy {
         let hops_max = u16::try_from(hops).unwrap_or(u16::MAX);
         LambdaPolicy {
             environments_per_10s: rows::count(profile, Limit::LambdaScalingPer10s, 1_000),
+            requests_per_environment: rows::count(profile, Limit::LambdaRequestsPerEnvironment, 10),
             init_max: rows::seconds(profile, Limit::LambdaInitMax, 10),
             hops_max: (!function.recursion_allowed).then_some(hops_max),
         }

@@ -41,6 +41,12 @@ pub struct MachinePolicy {
     /// Executions have a name that follows from their event: a second start for it is answered and starts
     /// nothing. No design says so; assumption: they have none.
     pub named: bool,
+    /// Entries in an execution's history; one that needs more fails. Row `machine.history_max`. `None`: express
+    /// machines have none.
+    pub history_max: Option<u32>,
+    /// Bytes that an execution is started with; more is refused. Row `machine.payload_bytes_max`. What its states
+    /// hand on to one another is not modelled.
+    pub payload_bytes_max: u64,
 }
 
 /// A step.
@@ -52,6 +58,8 @@ pub struct StepPolicy {
     pub chance: f64,
     /// Done once for each item, so many at once. `None`: once.
     pub map: Option<u32>,
+    /// Its items are executions of their own, each with a history of its own.
+    pub distributed: bool,
     /// The task's own timeout. `TimeoutSeconds`. `None`: row `machine.task_timeout_default`, three years.
     pub timeout: Option<Span>,
     /// What is tried again.
@@ -108,6 +116,8 @@ impl MachinePolicy {
             express,
             timeout: if express { Some(stated.unwrap_or(longest).min(longest)) } else { stated },
             named: false,
+            history_max: (!express).then(|| rows::count(profile, Limit::MachineHistoryMax, 25_000)),
+            payload_bytes_max: rows::number(profile, Limit::MachinePayloadBytesMax, 262_144),
         }
     }
 }
@@ -129,9 +139,42 @@ impl StepPolicy {
             act,
             chance: 1.0,
             map: task.map_concurrency.as_ref().map(at_once),
+            distributed: task.distributed,
             timeout: task.timeout_s.stated().and_then(|s| u64::try_from(*s).ok()).map(Span::from_secs),
             retriers: task.retries.iter().map(|retry| Retrier::of(profile, retry)).collect(),
             catches: task.catches,
+        }
+    }
+}
+
+impl StepPolicy {
+    /// Each item is an execution of its own.
+    fn items_are_executions(&self) -> bool {
+        self.distributed && self.map.is_some()
+    }
+
+    /// Entries in the history when it begins, with all of what is done at once then. `done`: it is done at all.
+    fn entries(&self, done: bool, items: u32) -> u32 {
+        let alone = self.items_are_executions();
+        match (self.map, self.act) {
+            _ if !done => 0,
+            (None, Act::Deliver(_)) => entries::STATE + entries::TRY,
+            (None, Act::Wait(_)) => entries::STATE,
+            (None, Act::Invoke(_)) => 0,
+            (Some(_), Act::Deliver(_)) if !alone => {
+                let each = entries::ITEM + entries::STATE + entries::TRY;
+                entries::MAP.saturating_add(each.saturating_mul(items))
+            }
+            (Some(_), _) => entries::MAP,
+        }
+    }
+
+    /// Entries of one task or item, with its first try.
+    fn entries_of_item(&self) -> u32 {
+        match self.map {
+            Some(_) if self.distributed => 0,
+            Some(_) => entries::ITEM + entries::STATE + entries::TRY,
+            None => entries::STATE + entries::TRY,
         }
     }
 }
@@ -193,6 +236,8 @@ struct Execution {
     left: u32,
     /// Items of the step that were, and are not over.
     running: u32,
+    /// Entries in its history.
+    history: u32,
 }
 
 /// One item of a step. A further try is another task.
@@ -203,6 +248,21 @@ struct Doing {
     tries: u16,
     /// Retries so far, by retrier.
     retries: Vec<u32>,
+}
+
+/// Entries in the history. Assumption: what executions are seen to have, of types that the API names (GetExecutionHistory,
+/// HistoryEventType).
+mod entries {
+    /// The execution is started.
+    pub(super) const START: u32 = 1;
+    /// A state is entered and left.
+    pub(super) const STATE: u32 = 2;
+    /// A task is scheduled, is started, and ends, at each of its tries.
+    pub(super) const TRY: u32 = 3;
+    /// A map is entered, begins, ends and is left.
+    pub(super) const MAP: u32 = 4;
+    /// An item of it begins and ends.
+    pub(super) const ITEM: u32 = 2;
 }
 
 /// What a token is for: its two highest bits.
@@ -235,6 +295,20 @@ impl Machine {
         self.executions.len()
     }
 
+    /// So many entries more in its history. `false`: it had no room for them, and has failed. The last entry that
+    /// there may be is that of its success: AWS Step Functions developer guide, bp-history-limit.
+    fn record(&mut self, key: Key, entries: u32, asks: &mut Vec<Ask>) -> bool {
+        let Some(execution) = self.executions.get_mut(key) else { return false };
+        execution.history = execution.history.saturating_add(entries);
+        if self.policy.history_max.is_none_or(|most| execution.history < most) {
+            return true;
+        }
+        if let Some(Execution { message, .. }) = self.executions.take(key) {
+            asks.push(Ask::Dropped { message, why: "history" });
+        }
+        false
+    }
+
     /// The execution goes on with the step that it is at, or ends.
     fn go_on(&mut self, key: Key, now: Time, asks: &mut Vec<Ask>) {
         loop {
@@ -249,8 +323,14 @@ impl Machine {
             // The upper 53 bits as a number from 0 to below 1.
             let draw = (execution.message.spread(place << 48) >> 11) as f64 / (1_u64 << 53) as f64;
             let items = if step.map.is_some() { execution.message.items } else { 1 };
-            match step.act {
-                _ if draw >= step.chance || items == 0 => {}
+            let (act, done) = (step.act, draw < step.chance && items > 0);
+            let entries = step.entries(done, items);
+            if !self.record(key, entries, asks) {
+                return;
+            }
+            let Some(execution) = self.executions.get_mut(key) else { return };
+            match act {
+                _ if !done => {}
                 Act::Wait(span) => {
                     asks.push(Ask::Wake { at: now.after(span), token: WAIT_ENDS | key });
                     return;
@@ -281,14 +361,27 @@ impl Machine {
             execution.left -= 1;
             execution.running += 1;
             let (item, retries) = (execution.left, vec![0; step.retriers.len()]);
+            let entries = step.entries_of_item();
             let task = self.tasks.put(Doing { execution: key, item, tries: 0, retries });
-            self.invoke(task, now, asks);
+            if self.record(key, entries, asks) {
+                self.invoke(task, now, asks);
+            } else {
+                self.tasks.take(task);
+            }
         }
     }
 
     fn invoke(&mut self, task: Key, now: Time, asks: &mut Vec<Ask>) {
         let Some(doing) = self.tasks.get_mut(task) else { return };
         doing.tries = doing.tries.saturating_add(1);
+        let (key, tries) = (doing.execution, doing.tries);
+        let at = self.executions.get_mut(key).map_or(usize::MAX, |execution| execution.at);
+        let alone = self.policy.steps.get(at).is_some_and(StepPolicy::items_are_executions);
+        if tries > 1 && !alone && !self.record(key, entries::TRY, asks) {
+            self.tasks.take(task);
+            return;
+        }
+        let Some(doing) = self.tasks.get_mut(task) else { return };
         let Some(execution) = self.executions.get_mut(doing.execution) else {
             // It ended while this waited.
             self.tasks.take(task);
@@ -350,6 +443,10 @@ impl Part for Machine {
             asks.push(Ask::Done { message });
             return;
         }
+        if u64::from(message.bytes) > self.policy.payload_bytes_max {
+            asks.push(Ask::Refused { message, why: "bytes" });
+            return;
+        }
         if !self.starts.take(now, 1) {
             asks.push(Ask::Refused { message, why: "rate" });
             return;
@@ -357,7 +454,8 @@ impl Part for Machine {
         if self.policy.named {
             self.names.insert(message.root);
         }
-        let key = self.executions.put(Execution { message, at: 0, left: 0, running: 0 });
+        let key =
+            self.executions.put(Execution { message, at: 0, left: 0, running: 0, history: entries::START });
         if let Some(timeout) = self.policy.timeout {
             asks.push(Ask::Wake { at: now.after(timeout), token: EXECUTION_ENDS | key });
         }

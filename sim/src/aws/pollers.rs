@@ -12,7 +12,13 @@ use flyball_app::{
 };
 use flyball_core::{Span, Time};
 
-use super::{queue::Stock, rows, shelf::Receipt};
+use super::{
+    pipe::{self, Leg},
+    queue::Stock,
+    rows,
+    shelf::Receipt,
+    target::passes,
+};
 use crate::message::{Ask, FunctionNo, Message, Verdict};
 
 const MINUTE: Span = Span::from_secs(60);
@@ -20,8 +26,14 @@ const MINUTE: Span = Span::from_secs(60);
 /// How a queue's messages come to a function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PollersPolicy {
-    /// The function.
-    pub function: FunctionNo,
+    /// What is done with a batch: a function is invoked. A pipe: its enrichment, and then its target.
+    pub legs: Vec<Leg>,
+    /// It is a pipe's.
+    pub pipe: bool,
+    /// How likely a message passes its filter, 0 to 1: filters are not evaluated, so that this is stated or an
+    /// assumption. What does not pass is deleted and reaches no function (AWS Lambda developer guide,
+    /// invocation-eventfiltering).
+    pub share: f64,
     /// Messages in a batch. `BatchSize`, else row `event_source.queue_batch_default`.
     pub batch_max: u32,
     /// Bytes in a batch. Row `lambda.request_bytes_max`; what surrounds the messages is not counted.
@@ -57,7 +69,9 @@ impl PollersPolicy {
     pub fn of(profile: &Profile, source: &EventSource, function: FunctionNo, fifo: bool) -> PollersPolicy {
         let ceiling = rows::count(profile, Limit::EventSourcePollersMax, 1_250);
         let mut policy = PollersPolicy {
-            function,
+            legs: vec![Leg::Invoke(function)],
+            pipe: false,
+            share: 1.0,
             batch_max: batch_max(profile, source, fifo),
             batch_bytes_max: rows::number(profile, Limit::LambdaRequestBytesMax, 6_291_456),
             window: if fifo { Span::ZERO } else { rows::stated_seconds(&source.window_s, Span::ZERO) },
@@ -166,6 +180,8 @@ const BATCHES_MAX: u32 = 1 << 20;
 
 #[derive(Debug, Default)]
 struct Batch {
+    /// The leg that it is at.
+    leg: usize,
     receipts: Vec<Receipt>,
     /// What is to be handed over; empty while the function has it.
     messages: Vec<Message>,
@@ -219,6 +235,11 @@ impl Pollers {
         u32::try_from(self.slots.len() - self.free.len()).unwrap_or(u32::MAX)
     }
 
+    /// What it does with a batch.
+    pub(super) fn legs(&self) -> &[Leg] {
+        &self.policy.legs
+    }
+
     /// Whether it would take a message now.
     pub(super) fn has_room(&mut self, now: Time) -> bool {
         self.shrink(now);
@@ -252,7 +273,7 @@ impl Pollers {
         if empty {
             self.close(place);
         } else if full || self.policy.window == Span::ZERO {
-            self.launch(place, asks);
+            self.launch(place, stock, asks);
         } else if fresh {
             self.gathering = Some(place);
             asks.push(Ask::Wake {
@@ -294,13 +315,44 @@ impl Pollers {
         Some(batch)
     }
 
-    fn launch(&mut self, place: u32, asks: &mut Vec<Ask>) {
+    /// A batch goes its way, as far as nothing has to be awaited.
+    fn launch(&mut self, place: u32, stock: &mut Stock, asks: &mut Vec<Ask>) {
         if self.gathering == Some(place) {
             self.gathering = None;
         }
-        let (function, token) = (self.policy.function, self.token(Purpose::Run, place));
-        if let Some(batch) = self.batch_mut(place) {
-            asks.push(Ask::Invoke { function, batch: std::mem::take(&mut batch.messages), token });
+        let token = self.token(Purpose::Run, place);
+        loop {
+            let Some(at) = self.batch_mut(place).map(|batch| batch.leg) else { return };
+            let leg = self.policy.legs.get(at).copied();
+            let Some(batch) = self.batch_mut(place) else { return };
+            match leg {
+                Some(Leg::Invoke(function)) => {
+                    asks.push(Ask::Invoke { function, batch: std::mem::take(&mut batch.messages), token });
+                    return;
+                }
+                Some(Leg::Deliver { to, together }) => {
+                    pipe::deliver(&batch.messages, to, together, asks);
+                    batch.leg += 1;
+                }
+                None => {
+                    self.settle(place, Vec::new(), stock, asks);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A leg is over: the next one, or the end.
+    fn leg_over(&mut self, place: u32, failed: Vec<usize>, stock: &mut Stock, asks: &mut Vec<Ask>) {
+        let legs = self.policy.legs.len();
+        match self.batch_mut(place) {
+            Some(batch) if batch.leg + 1 < legs => {
+                batch.leg += 1;
+                batch.messages =
+                    batch.receipts.iter().filter_map(|receipt| stock.received(*receipt)).collect();
+                self.launch(place, stock, asks);
+            }
+            _ => self.settle(place, failed, stock, asks),
         }
     }
 
@@ -316,7 +368,7 @@ impl Pollers {
     }
 
     /// A time that it asked for has come. `waiting`: whether messages wait.
-    pub(super) fn wake(&mut self, token: Token, stock: &Stock, now: Time, asks: &mut Vec<Ask>) {
+    pub(super) fn wake(&mut self, token: Token, stock: &mut Stock, now: Time, asks: &mut Vec<Ask>) {
         if token.purpose == Purpose::Grow {
             self.scale.growing = false;
             self.shrink(now);
@@ -328,7 +380,7 @@ impl Pollers {
             match token.purpose {
                 // It may have gone before, full.
                 Purpose::Window if self.gathering != Some(token.place) => {}
-                Purpose::Window => self.launch(token.place, asks),
+                Purpose::Window => self.launch(token.place, stock, asks),
                 _ => self.again(token.place, stock, now, asks),
             }
         }
@@ -348,7 +400,7 @@ impl Pollers {
     }
 
     /// A throttled batch is tried again, unless its first message is about to come back.
-    fn again(&mut self, place: u32, stock: &Stock, now: Time, asks: &mut Vec<Ask>) {
+    fn again(&mut self, place: u32, stock: &mut Stock, now: Time, asks: &mut Vec<Ask>) {
         let Some(batch) = self.batch_mut(place) else { return };
         let due = batch.receipts.first().and_then(|receipt| stock.due(*receipt));
         if due.is_none_or(|due| now >= due) {
@@ -356,7 +408,7 @@ impl Pollers {
             return;
         }
         batch.messages = batch.receipts.iter().filter_map(|receipt| stock.received(*receipt)).collect();
-        self.launch(place, asks);
+        self.launch(place, stock, asks);
     }
 
     /// The function has ended, or was not begun.
@@ -383,10 +435,10 @@ impl Pollers {
                 self.close(token.place);
             }
             Verdict::Partly(failed) if self.policy.partial_failures => {
-                self.settle(token.place, failed, stock, asks);
+                self.leg_over(token.place, failed, stock, asks);
             }
             // Without `ReportBatchItemFailures` nobody reads which of them failed.
-            Verdict::Partly(_) | Verdict::Done => self.settle(token.place, Vec::new(), stock, asks),
+            Verdict::Partly(_) | Verdict::Done => self.leg_over(token.place, Vec::new(), stock, asks),
         }
     }
 
@@ -446,6 +498,10 @@ fn fill(
             return true;
         }
         let Some((receipt, message)) = stock.receive(now, asks) else { return false };
+        if !passes(policy.share, &policy.legs, &message) {
+            stock.delete(receipt, asks);
+            continue;
+        }
         batch.receipts.push(receipt);
         batch.messages.push(message);
         batch.bytes += u64::from(message.bytes);

@@ -4,6 +4,7 @@
 //! letters once it was delivered too often, or dropped when it has become too old.
 
 mod groups;
+mod sent;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -16,11 +17,13 @@ use flyball_app::{
 use flyball_core::{Span, Time};
 
 use super::{
+    pipe,
     pollers::{MAPPINGS_MAX, Pollers, PollersPolicy, Token},
     rate::Bucket,
     rows,
 };
 use crate::message::{Ask, Message, NodeNo, Part, Verdict};
+use sent::Sent;
 pub(super) use stock::Stock;
 
 /// The numbers of a queue.
@@ -59,6 +62,9 @@ pub struct FifoPolicy {
     pub sends_per_s: u32,
     /// Receives a second, each of one batch; more wait. The same row.
     pub receives_per_s: u32,
+    /// A message with an id that was sent in this time is taken and not delivered. Row `queue.fifo_dedup_window`.
+    /// That copies of one message have the same id is an assumption.
+    pub dedup_window: Span,
 }
 
 impl QueuePolicy {
@@ -88,7 +94,11 @@ impl QueuePolicy {
             delay: rows::stated_seconds(&queue.delay_s, Span::ZERO),
             in_flight_max: rows::number(profile, in_flight, 120_000),
             redrive,
-            fifo: queue.fifo.then_some(FifoPolicy { sends_per_s: calls, receives_per_s: calls }),
+            fifo: queue.fifo.then_some(FifoPolicy {
+                sends_per_s: calls,
+                receives_per_s: calls,
+                dedup_window: rows::seconds(profile, Limit::QueueFifoDedupWindow, 300),
+            }),
         }
     }
 }
@@ -111,6 +121,7 @@ pub struct Queue {
     waits_for_rate: bool,
     sends: Option<Bucket>,
     receives: Option<Bucket>,
+    sent: Option<Sent>,
 }
 
 impl Queue {
@@ -126,6 +137,7 @@ impl Queue {
             waits_for_rate: false,
             sends: policy.fifo.map(|fifo| bucket(fifo.sends_per_s)),
             receives: policy.fifo.map(|fifo| bucket(fifo.receives_per_s)),
+            sent: policy.fifo.map(|fifo| Sent::new(fifo.dedup_window)),
         }
     }
 
@@ -179,6 +191,11 @@ impl Part for Queue {
             asks.push(Ask::Refused { message, why: "rate" });
             return;
         }
+        if self.sent.as_mut().is_some_and(|sent| !sent.is_new(now, message.id)) {
+            // Its sender is told that it was sent.
+            asks.push(Ask::Done { message });
+            return;
+        }
         self.stock.add(now, message);
         self.pull(now, asks);
     }
@@ -186,7 +203,7 @@ impl Part for Queue {
     fn wake(&mut self, now: Time, token: u64, asks: &mut Vec<Ask>) {
         if let Some(token) = Token::decode(token) {
             if let Some(mapping) = self.mappings.get_mut(token.mapping) {
-                mapping.wake(token, &self.stock, now, asks);
+                mapping.wake(token, &mut self.stock, now, asks);
             }
         } else if token == RECEIVES {
             self.waits_for_rate = false;
@@ -211,6 +228,10 @@ impl Part for Queue {
         if !throttled {
             self.pull(now, asks);
         }
+    }
+
+    fn refused(&mut self, _now: Time, by: NodeNo, message: Message, asks: &mut Vec<Ask>) {
+        pipe::refused(self.mappings.iter().flat_map(Pollers::legs), by, message, asks);
     }
 
     fn waiting(&self) -> u64 {

@@ -15,7 +15,11 @@ use flyball_app::{
 };
 use flyball_core::{Span, Time};
 
-use super::{rate::Bucket, rows};
+use super::{
+    pipe::{self, Leg},
+    rate::Bucket,
+    rows,
+};
 use crate::message::{Ask, FunctionNo, Message, NodeNo, Part, Verdict, spread};
 use reader::Reader;
 
@@ -47,8 +51,14 @@ pub struct ShardPolicy {
 /// How a stream's records come to a function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReaderPolicy {
-    /// The function.
-    pub function: FunctionNo,
+    /// What is done with a batch: a function is invoked. A pipe: its enrichment, and then its target.
+    pub legs: Vec<Leg>,
+    /// It is a pipe's.
+    pub pipe: bool,
+    /// How likely a record passes its filter, 0 to 1: filters are not evaluated, so that this is stated or an
+    /// assumption. A mapping goes past what does not pass (AWS Lambda developer guide,
+    /// invocation-eventfiltering).
+    pub share: f64,
     /// Records in a batch. `BatchSize`, else row `event_source.stream_batch_default`.
     pub batch_max: u32,
     /// Bytes in a batch. Row `lambda.request_bytes_max`.
@@ -130,7 +140,9 @@ impl ReaderPolicy {
         let attempts = end(&source.retries_max);
         let kept = source.on_failure.stated() == Some(&true) || dead.is_some();
         ReaderPolicy {
-            function,
+            legs: vec![Leg::Invoke(function)],
+            pipe: false,
+            share: 1.0,
             batch_max: rows::stated_count(&source.batch_max, batch).clamp(1, batch_max),
             batch_bytes_max: rows::number(profile, Limit::LambdaRequestBytesMax, 6_291_456),
             window: rows::stated_seconds(&source.window_s, Span::ZERO),
@@ -226,6 +238,10 @@ impl Part for Stream {
         if let Some(reader) = self.readers.get_mut(reader::of(token)) {
             reader.answered(now, token, verdict, asks);
         }
+    }
+
+    fn refused(&mut self, _now: Time, by: NodeNo, message: Message, asks: &mut Vec<Ask>) {
+        pipe::refused(self.readers.iter().flat_map(Reader::legs), by, message, asks);
     }
 
     fn waiting(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use flyball_core::Span;
 
+use super::pipe::Leg;
 use crate::message::{Ask, Message, NodeNo};
 
 /// Where copies go.
@@ -72,12 +73,29 @@ fn bus_wait_s(failed: u32) -> u64 {
     1_u64.checked_shl(failed.saturating_sub(1)).map_or(BUS_WAIT_MAX_S, |wait| wait.min(BUS_WAIT_MAX_S))
 }
 
+/// A number from 0 to below 1 that follows from a message and a salt.
+fn drawn(message: &Message, salt: u64) -> f64 {
+    // The upper 53 bits.
+    (message.spread(salt) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Whether a message passes the filter before what a mapping does, at each of its deliveries alike.
+pub(crate) fn passes(share: f64, before: &[Leg], message: &Message) -> bool {
+    let salt = match before.first() {
+        Some(Leg::Invoke(function)) => u64::from(function.0),
+        Some(Leg::Deliver { to, .. }) => 1 << 32 | u64::from(to.0),
+        None => 0,
+    };
+    share >= 1.0 || drawn(message, FILTERS | salt) < share
+}
+
+/// Keeps filters' draws apart from those of targets.
+const FILTERS: u64 = 0xF1 << 56;
+
 impl TargetPolicy {
     /// Whether a message is meant for it. `salt` differs between those that decide independently.
     pub(crate) fn wants(&self, message: &Message, salt: u64) -> bool {
-        // The upper 53 bits as a number from 0 to below 1.
-        let draw = (message.spread(salt) >> 11) as f64 / (1_u64 << 53) as f64;
-        draw < self.share
+        drawn(message, salt) < self.share
     }
 
     /// A copy was not taken: it is sent again after a while, or given up. The copy itself counts its

@@ -23,7 +23,7 @@ pub struct TopicPolicy {
 }
 
 impl TopicPolicy {
-    /// A subscriber as the design states it; with a filter, `share` of the messages is meant for it. `dead`:
+    /// A subscriber as the design states it; `share` of the messages passes its filter. `dead`:
     /// its dead letters, where they are simulated.
     pub fn subscriber(
         profile: &Profile,
@@ -34,7 +34,6 @@ impl TopicPolicy {
     ) -> TargetPolicy {
         let attempts_max = rows::count(profile, Limit::TopicAttemptsMax, 100_015);
         let kept = subscription.redrive.stated() == Some(&true) || dead.is_some();
-        let share = if subscription.filter.is_some() { share } else { 1.0 };
         TargetPolicy { to, share, retry: RetryPolicy::Topic { attempts_max }, dead: kept.then_some(dead) }
     }
 }

@@ -63,7 +63,12 @@ pub(super) fn price(plan: &Plan, tally: &Tally, run: &mut RunResult) {
 fn used(plan: &Plan, tally: &Tally, prices: &Prices, time: Span) -> Usage {
     let mut usage = Usage::default();
     for (function, books) in plan.functions.iter().zip(&tally.functions) {
-        usage.runs(function.architecture, function.memory_mb, books.runs, Span(books.billed_micros));
+        let (architecture, memory_mb) = (function.architecture, function.memory_mb);
+        let (runs, billed) = (books.provisioned_runs, books.provisioned_micros);
+        let on_demand = Span(books.billed_micros.saturating_sub(billed));
+        usage.runs(architecture, memory_mb, books.runs.saturating_sub(runs), on_demand);
+        usage.provisioned_runs(architecture, memory_mb, runs, Span(billed));
+        usage.provisioned(architecture, memory_mb, function.provisioned, time);
     }
     for (source, books) in plan.sources.iter().zip(&tally.sources) {
         if let Entrance::Call { request: Some(price), .. } = source.entrance {
@@ -71,6 +76,9 @@ fn used(plan: &Plan, tally: &Tally, prices: &Prices, time: Span) -> Usage {
         }
     }
     for (node, books) in plan.nodes.iter().zip(&tally.nodes) {
+        // A pipe is paid for what passes its filter.
+        let passed = node.kind.pipes().map(|share| books.entered_chunks as f64 * share).sum();
+        usage.add(Price::EventBridgePipes, passed);
         if let Some((price, units)) = by_entering(&node.kind, books) {
             usage.add(price, units);
         }
@@ -78,7 +86,8 @@ fn used(plan: &Plan, tally: &Tally, prices: &Prices, time: Span) -> Usage {
             NodeKind::Queue { mappings, .. } => {
                 let price = price_of_queue(&node.kind);
                 let pollers: u64 = mappings.iter().map(|mapping| u64::from(mapping.start)).sum();
-                let readers = mappings.iter().map(|mapping| mapping.function);
+                let readers =
+                    mappings.iter().flat_map(|mapping| &mapping.legs).filter_map(|leg| leg.function());
                 usage.add(price, received(tally, books, readers));
                 usage.empty_receives(price, Span(time.0.saturating_mul(pollers)));
             }

@@ -27,18 +27,51 @@ pub(crate) struct Fault {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum What {
     Crash,
-    Slow { dependency: DependencyNo, factor: f64 },
-    Failing { dependency: DependencyNo, share: f64 },
-    Refusing { dependency: DependencyNo },
-    Duplicates { share: f64 },
-    Late { share: f64, by: Span },
-    Partial { function: Option<FunctionNo>, share: f64 },
+    Slow {
+        dependency: DependencyNo,
+        factor: f64,
+    },
+    Failing {
+        dependency: DependencyNo,
+        share: f64,
+    },
+    Refusing {
+        dependency: DependencyNo,
+    },
+    Duplicates {
+        share: f64,
+    },
+    Late {
+        share: f64,
+        by: Span,
+    },
+    Partial {
+        function: Option<FunctionNo>,
+        share: f64,
+    },
     Stall,
-    CommitFails { written: bool },
-    Clock { by: Span, back: bool },
-    Flood { source: u32, tenant: u32, per_s: f64 },
-    Poison { source: u32 },
-    Leak { function: FunctionNo, mb: f64 },
+    CommitFails {
+        written: bool,
+    },
+    Clock {
+        by: Span,
+        back: bool,
+    },
+    Flood {
+        source: u32,
+        tenant: u32,
+        per_s: f64,
+    },
+    Poison {
+        source: u32,
+    },
+    /// All dead letters are put back, or thrown away.
+    Redrive,
+    Discard,
+    Leak {
+        function: FunctionNo,
+        mb: f64,
+    },
 }
 
 impl What {
@@ -57,12 +90,15 @@ impl What {
             What::Clock { .. } => "clock jump",
             What::Flood { .. } => "flood",
             What::Poison { .. } => "poisoned event",
+            What::Redrive => "redrive",
+            What::Discard => "discard",
             What::Leak { .. } => "leak",
         }
     }
 
     fn only_flyball(&self) -> bool {
-        matches!(self, What::Crash | What::Stall | What::CommitFails { .. } | What::Clock { .. })
+        let operated = matches!(self, What::Redrive | What::Discard);
+        operated || matches!(self, What::Crash | What::Stall | What::CommitFails { .. } | What::Clock { .. })
     }
 }
 
@@ -109,6 +145,8 @@ impl Fault {
                 (format!("{tenant} sends {} more a second", crate::result::figure(*per_s)), source(*of))
             }
             What::Poison { source: of } => ("an event that ends what runs it".into(), source(*of)),
+            What::Redrive => ("all dead letters are put back".into(), String::new()),
+            What::Discard => ("all dead letters are thrown away".into(), String::new()),
             What::Leak { function: of, mb } => {
                 (format!("each run leaves {} MiB behind", crate::result::figure(*mb)), function(*of))
             }
@@ -261,6 +299,8 @@ fn what(plan: &Plan, stated: &stated::What, random: &mut Random) -> Result<What,
                 Some(_) => What::Poison { source: of },
             }
         }
+        stated::What::Redrive => What::Redrive,
+        stated::What::Discard => What::Discard,
         stated::What::Leak { of, mb } => {
             let kept = plan.functions.iter().any(|function| function.reuse);
             if !kept {

@@ -2,7 +2,7 @@
 
 use flyball_core::{Span, Time};
 
-use super::{Case, same};
+use super::{Case, Cast, same};
 use crate::{
     faults::schedule::Fault,
     plan::Problem,
@@ -15,11 +15,12 @@ pub(crate) const RUNS_MAX: u32 = 100;
 /// Runs that are kept for making the run shorter and the traffic less.
 const RUNS_KEPT: u32 = 12;
 
-struct Shrink<'a, 'h> {
+struct Shrink<'a, 'h, 'g> {
     case: Case<'a>,
     broken: Broken,
     runs: u32,
     halted: bool,
+    guests: &'h mut Cast<'g>,
     halt: &'h mut dyn FnMut(Time) -> bool,
 }
 
@@ -27,21 +28,22 @@ struct Shrink<'a, 'h> {
 pub(super) fn shrink(
     case: &Case<'_>,
     broken: Broken,
+    guests: &mut Cast<'_>,
     halt: &mut dyn FnMut(Time) -> bool,
 ) -> Result<FaultFailure, Problem> {
     let before = case.schedule.len() as u64;
     let mut schedule = case.schedule.to_vec();
-    let mut shrink = Shrink { case: *case, broken, runs: 0, halted: false, halt };
+    let mut shrink = Shrink { case: *case, broken, runs: 0, halted: false, guests, halt };
     shrink.fewer(&mut schedule)?;
     shrink.shorter(&schedule)?;
     shrink.less(&schedule)?;
     // Less traffic may need fewer faults.
     shrink.fewer(&mut schedule)?;
-    let Shrink { case: smallest, broken, halt, .. } = shrink;
+    let Shrink { case: smallest, broken, guests, halt, .. } = shrink;
     let last = Case { schedule: &schedule, ..smallest };
     // Once more, and now its way is written down.
     let watched = broken.request.unwrap_or(0);
-    let outcome = last.run(Some(watched), halt)?;
+    let outcome = last.run(Some(watched), guests, halt)?;
     let broken = outcome.broken.unwrap_or(broken);
     Ok(FaultFailure {
         seed: case.seed,
@@ -62,7 +64,7 @@ fn seconds(span: Span) -> f64 {
     figure(span.0 as f64 / 1e6)
 }
 
-impl Shrink<'_, '_> {
+impl Shrink<'_, '_, '_> {
     /// Whether it still fails in the same way; then that is the case from now on.
     fn fails(&mut self, schedule: &[Fault], duration: Span, load: f64) -> Result<bool, Problem> {
         if self.runs >= RUNS_MAX || self.halted {
@@ -70,7 +72,7 @@ impl Shrink<'_, '_> {
         }
         self.runs += 1;
         let case = Case { schedule, duration, load, ..self.case };
-        let outcome = case.run(None, self.halt)?;
+        let outcome = case.run(None, self.guests, self.halt)?;
         self.halted = outcome.interrupted && outcome.broken.is_none() && (self.halt)(outcome.ended);
         let fails = same(&outcome.broken, &self.broken.what);
         if let (true, Some(broken)) = (fails, outcome.broken) {

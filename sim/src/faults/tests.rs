@@ -8,6 +8,8 @@ use flyball_core::Time;
 use super::*;
 use crate::{plan::Plan, world::Planted};
 
+mod real;
+
 const SHOP: &str = include_str!("tests/shop.toml");
 const TRAFFIC: &str = include_str!("tests/traffic.toml");
 
@@ -98,7 +100,8 @@ fn planted(planted: Planted, faults: Option<&str>, traffic: &str) -> (FaultFailu
     let plan = plan_of(traffic);
     let stated = faults.map(stated);
     for seed in 1..100 {
-        let result = run_planted(&plan, stated.as_ref(), &seeds(seed, 1), planted, &mut Quiet).unwrap();
+        let result =
+            run_planted(&plan, stated.as_ref(), &seeds(seed, 1), (planted, &mut None), &mut Quiet).unwrap();
         if let Some(failure) = result.failures.first() {
             return (failure.clone(), told(&result));
         }
@@ -206,7 +209,7 @@ fn a_poisoned_event_is_put_aside_and_the_others_go_on() {
         load: 1.0,
         planted: Planted::Nothing,
     };
-    let outcome = case.run(Some(0), &mut |_: Time| false).unwrap();
+    let outcome = case.run(Some(0), &mut None, &mut |_: Time| false).unwrap();
     assert_eq!(outcome.broken, None);
     let ended = outcome.trace.iter().filter(|step| step.what.contains("ends the process")).count();
     assert_eq!(ended, 3, "crashes_max is 3: {:?}", outcome.trace);
@@ -282,4 +285,89 @@ fn on_aws_all_messages_end_and_a_duplicate_is_done_twice() {
     let crash = stated("[[fault]]\nkind = \"crash\"\nat = \"5s\"\n");
     let problems = run(&plan, Some(&crash), &seeds(1, 1), &mut Quiet).unwrap_err();
     assert!(problems[0].what.contains("Flyball's own platform"));
+}
+
+/// Orders that all end in the dead letters, as `bank` is not there for a while.
+const BANK_IS_GONE: &str = "[[fault]]\nkind = \"refusing\"\nof = \"bank\"\nat = \"0s\"\nlasts = \"60s\"\n";
+
+/// What is left in the dead letters, and what went there, of one run.
+fn dead(faults: &str) -> (Outcome, String) {
+    let plan = plan_of(&TRAFFIC.replace("duration = \"15s\"", "duration = \"200s\""));
+    let plan = Plan { sources: plan.sources.iter().cloned().map(short).collect(), ..plan };
+    let faults = stated(&format!("{BANK_IS_GONE}{faults}"));
+    let case = Case {
+        plan: &plan,
+        seed: 3,
+        schedule: &schedule::schedule(&plan, Some(&faults), 3),
+        duration: plan.duration,
+        load: 1.0,
+        planted: Planted::Nothing,
+    };
+    let outcome = case.run(Some(1), &mut None, &mut |_: Time| false).unwrap();
+    let told = outcome.trace.iter().map(|step| format!("{}: {}\n", step.place, step.what)).collect();
+    (outcome, told)
+}
+
+fn short(mut source: crate::plan::SourcePlan) -> crate::plan::SourcePlan {
+    source.source.until = Some(flyball_core::Span::from_secs(10));
+    source
+}
+
+#[test]
+fn dead_letters_that_are_put_back_run_again_and_end_once_more() {
+    let (left, told) = dead("");
+    assert_eq!(left.broken, None, "{told}");
+    assert!(told.contains("put aside") && !told.contains("done"), "{told}");
+    // Put back while the bank is there again; twice, since of the second there is nothing left to put back.
+    let again =
+        "[[fault]]\nkind = \"redrive\"\nat = \"100s\"\n[[fault]]\nkind = \"redrive\"\nat = \"150s\"\n";
+    let (redriven, told) = dead(again);
+    assert_eq!(redriven.broken, None, "{told}");
+    assert_eq!(redriven.injected["redrive"], 2);
+    assert_eq!(told.matches("put back from the dead letters").count(), 1, "{told}");
+    assert!(told.contains("outcome committed: done"), "{told}");
+}
+
+#[test]
+fn dead_letters_that_are_thrown_away_are_gone_and_crashes_between_change_nothing() {
+    let thrown =
+        "[[fault]]\nkind = \"discard\"\nat = \"100s\"\n[[fault]]\nkind = \"redrive\"\nat = \"120s\"\n";
+    let (discarded, told) = dead(thrown);
+    assert_eq!(discarded.broken, None, "{told}");
+    assert!(!told.contains("put back from the dead letters"), "nothing is left to put back: {told}");
+    // What was put back and not durable is still a dead letter.
+    let crash = "[[fault]]\nkind = \"redrive\"\nat = \"100s\"\n[[fault]]\nkind = \"crash\"\nat = \"100s\"\n\
+        [[fault]]\nkind = \"redrive\"\nat = \"150s\"\n";
+    let (crashed, told) = dead(crash);
+    assert_eq!(crashed.broken, None, "{told}");
+    assert!(told.contains("outcome committed: done"), "{told}");
+}
+
+#[test]
+fn calls_with_a_key_run_once_through_duplicates_crashes_and_tries() {
+    let keyed = TRAFFIC.replace("timeout = \"20s\"", "timeout = \"2s\"\nretries = 2\nkeyed = true")
+        + "[[assert]]\nwhat = \"no order is taken twice\"\nof = \"order\"\nholds = \"at-most-once\"\n";
+    let result = run(&plan_of(&keyed), None, &seeds(1, 40), &mut Quiet).unwrap();
+    assert_eq!(result.seeds_failed, 0, "{}", told(&result));
+    let unkeyed = keyed.replace("retries = 2\nkeyed = true", "retries = 2");
+    let result = run(&plan_of(&unkeyed), None, &seeds(1, 40), &mut Quiet).unwrap();
+    let broken = result.failures.iter().any(|failure| failure.broken == "no order is taken twice");
+    assert!(broken, "without a key a duplicate is taken twice: {}", told(&result));
+}
+
+#[test]
+fn each_item_of_an_event_has_a_key_of_its_own() {
+    let takes_ms = |keyed: &str| {
+        let traffic = TRAFFIC
+            .replace("peak_per_s = 1\ntenants = 4", "peak_per_s = 1\ntenants = 4\nitems = 3")
+            .replace("{ emit = \"notes\", per = \"item\" }", "{ call = \"bank\", per = \"item\"KEYED }")
+            .replace("KEYED", keyed);
+        let result = crate::run(&plan_of(&traffic), 1, 1.0, &mut |_| false).unwrap();
+        result.functions.iter().find(|function| function.name == "order").unwrap().duration.p50_ms
+    };
+    let (with, without) = (takes_ms(", keyed = true"), takes_ms(""));
+    assert!(
+        without > 60.0 && (with / without - 1.0).abs() < 0.1,
+        "no item is another's: {with} ms, {without} ms"
+    );
 }

@@ -26,7 +26,7 @@ use super::{
     ways::{self, Ways},
 };
 use crate::{aws::lambda::LambdaPolicy, cost::Architecture, message::FunctionNo};
-use nodes::Places;
+use nodes::{Filters, Places};
 
 /// What a run takes where nothing says.
 const DURATION: Lasting = Lasting::Percentiles { p50: Span::from_millis(100), p99: Span::from_millis(1_000) };
@@ -39,6 +39,8 @@ const AGE_MAX: Span = Span::from_secs(2 * 3_600);
 /// Longer than any function may run, with INIT and a second INIT: the environment's own timeout ends it
 /// first.
 const ENGINE_TIMEOUT_BEYOND: Span = Span::from_secs(7_200);
+/// Environments that one function keeps at most: more than any account's concurrency.
+const PROVISIONED_MAX: u32 = 1_000_000;
 /// Memory that the engine is told: it does not limit anything there.
 const ENGINE_MEMORY_BYTES: u64 = 64 << 20;
 
@@ -106,7 +108,10 @@ impl Making<'_> {
         let sources = self.gathered.sources(self.workload, entrance, &mut self.problems);
         gather::unused_functions(self.workload, names, &mut self.problems);
         let (idle_max, age_max) = self.environments();
-        let (nodes, unmodelled) = nodes::nodes(design, profile, &self.places, &mut self.gathered.assumptions);
+        let filters = Filters::new(&self.workload.filters);
+        let (assumptions, problems) = (&mut self.gathered.assumptions, &mut self.problems);
+        let (nodes, unmodelled) =
+            nodes::nodes(design, profile, &self.places, filters, (assumptions, problems));
         let checked = match application.check() {
             Ok(checked) => Some(Arc::new(checked)),
             Err(found) => {
@@ -195,12 +200,29 @@ impl Making<'_> {
                 connections: self.gathered.connections(&program),
                 program,
                 reuse: true,
+                provisioned: self.provisioned(&label, function),
                 lambda: Some(LambdaPolicy::of(self.profile, function)),
                 name,
                 label,
             });
         }
         plans
+    }
+
+    /// Environments that are kept, of all aliases and versions.
+    fn provisioned(&mut self, label: &str, function: &design::Function) -> u32 {
+        let counts = function.provisioned.iter().filter_map(|provisioned| provisioned.count.stated());
+        let count = counts.filter_map(|count| u32::try_from(*count).ok()).fold(0, u32::saturating_add);
+        if count > 0 {
+            self.gathered.assumptions.push(Assumption {
+                what: format!("provisioned concurrency of {label}"),
+                value: format!("{count} environments, from the beginning, for all invocations"),
+                why: "whether callers name the alias that it belongs to is not known".into(),
+                key: None,
+                knob: None,
+            });
+        }
+        count.min(PROVISIONED_MAX)
     }
 
     fn init(&mut self, label: &str, function: FunctionNo, stated: &Behaviour) -> Lasting {

@@ -167,6 +167,7 @@ fn functions(
             connections: gathered.connections(&program),
             program,
             reuse: false,
+            provisioned: 0,
             lambda: None,
             name: function.name.clone(),
             real,
@@ -189,6 +190,16 @@ fn real(
             Some(&dependency) => drop(plan.hosts.insert(host.clone(), dependency)),
             None => {
                 let what = format!("[real.hosts]: {host} is {to:?}, which is no dependency");
+                let otherwise = "state it as [dependency.NAME]";
+                problems.push(unknown(what, to, names.dependencies.keys(), otherwise));
+            }
+        }
+    }
+    for to in &workload.real.keyed {
+        match names.dependencies.get(to) {
+            Some(&dependency) => plan.keyed.push(dependency),
+            None => {
+                let what = format!("[real] keyed names {to:?}, which is no dependency");
                 let otherwise = "state it as [dependency.NAME]";
                 problems.push(unknown(what, to, names.dependencies.keys(), otherwise));
             }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use flyball_app::workload::{Assert, Holds};
 use flyball_core::{
-    BatchNo, EventId, FailureKind, KvKey, Name, Seq, StartedEvent, TenantId, Time,
+    BatchNo, Body, EventId, FailureKind, KvKey, KvWrite, Name, Outcome, Seq, StartedEvent, TenantId, Time,
     record::{Waiting, Write},
 };
 
@@ -69,6 +69,10 @@ pub(crate) struct Books {
     /// What the last run of an event wrote.
     adds: BTreeMap<EventId, Vec<KvKey>>,
     expected: BTreeMap<(TenantId, KvKey), u64>,
+    /// What the last outcome of real functions wants written, by the first of its events that succeeded.
+    outcomes: BTreeMap<EventId, Vec<KvWrite>>,
+    /// What committed outcomes of real functions wrote.
+    written: BTreeMap<(TenantId, KvKey), Option<Body>>,
     /// The call whose outcome was reported last.
     finishing: Option<EventId>,
     /// Batches that are calls' outcomes.
@@ -128,6 +132,8 @@ impl Books {
             calls: BTreeMap::new(),
             adds: BTreeMap::new(),
             expected: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            written: BTreeMap::new(),
             finishing: None,
             call_batches: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -215,9 +221,9 @@ impl Books {
                 self.over(now, id, well, None);
             }
             Write::Bury { dead, .. } => self.over(now, dead.event.id, false, Some(dead.failure.kind)),
+            Write::Revive { seq, .. } => self.revived(now, *seq),
             Write::Update { .. }
             | Write::Note { .. }
-            | Write::Revive { .. }
             | Write::Discard { .. }
             | Write::Remember { .. }
             | Write::Forget { .. }
@@ -271,6 +277,25 @@ impl Books {
         }
     }
 
+    /// A dead letter is put back: it is to end once more.
+    fn revived(&mut self, now: Time, seq: Seq) {
+        let Some(entry) = self.of_seq.get(&seq).and_then(|id| self.events.get_mut(id)) else {
+            self.breaks(now, GIVEN, format!("{seq:?} is put back and was never accepted"), None);
+            return;
+        };
+        let (request, queue, dead) = (entry.request, entry.queue.clone(), entry.dead);
+        entry.dead = dead.saturating_sub(1);
+        self.note(now, Some(request), &queue, || "put back from the dead letters".into());
+        if dead == 0 {
+            self.breaks(
+                now,
+                ONCE,
+                format!("an event of {queue} is put back that is not dead"),
+                Some(request),
+            );
+        }
+    }
+
     fn over(&mut self, now: Time, id: EventId, well: bool, died: Option<FailureKind>) {
         let Some(entry) = self.events.get_mut(&id) else { return };
         match died {
@@ -290,12 +315,11 @@ impl Books {
         }
         if !well {
             self.adds.remove(&id);
+            self.outcomes.remove(&id);
             return;
         }
         let tenant = self.events.get(&id).map_or(TenantId(0), |entry| entry.tenant);
-        for key in self.adds.remove(&id).unwrap_or_default() {
-            *self.expected.entry((tenant, key)).or_insert(0) += 1;
-        }
+        self.committed(id, tenant);
         if let Some(&function) = self.queues.get(&queue) {
             let (thread, _) = self.threads.get(&id.spread(0)).copied().unwrap_or((id.spread(0), request));
             self.effect(now, Place::Function(function), thread, request);
@@ -321,6 +345,7 @@ impl Books {
         };
         let (request, queue) = (entry.request, entry.queue.clone());
         self.adds.remove(&event.id);
+        self.outcomes.remove(&event.id);
         let wrong = match record {
             None => Some((GIVEN, "a run begins on an event that is not in the store".to_string())),
             Some(bytes) if bytes != entry.body_bytes => {
@@ -379,8 +404,53 @@ impl Books {
     /// A batch is durable. Batches are numbered anew by each engine: what was lost with one is forgotten.
     pub(super) fn batch_durable(&mut self, batch: BatchNo, tenant: Option<TenantId>) {
         let Some(id) = self.call_batches.remove(&batch) else { return };
+        self.committed(id, tenant.unwrap_or(TenantId(0)));
+    }
+
+    /// An outcome is durable: what it wanted written must be there.
+    fn committed(&mut self, id: EventId, tenant: TenantId) {
         for key in self.adds.remove(&id).unwrap_or_default() {
-            *self.expected.entry((tenant.unwrap_or(TenantId(0)), key)).or_insert(0) += 1;
+            *self.expected.entry((tenant, key)).or_insert(0) += 1;
+        }
+        for KvWrite { key, value } in self.outcomes.remove(&id).unwrap_or_default() {
+            self.written.insert((tenant, key), value);
+        }
+    }
+
+    /// A real function's outcome, of these events or this call.
+    pub(super) fn outcome(&mut self, of: &[EventId], outcome: &Outcome) {
+        for id in of {
+            self.outcomes.remove(id);
+        }
+        let mut results = of.iter().zip(&outcome.results);
+        let Some((&id, _)) = results.find(|(_, result)| result.verdict.is_ok()) else { return };
+        if !outcome.writes.is_empty() {
+            if self.runs.contains_key(&id) {
+                self.finishing = Some(id);
+            }
+            self.outcomes.insert(id, outcome.writes.clone());
+        }
+    }
+
+    /// How a real function's run ended, for each of its messages.
+    pub(super) fn real_run(
+        &mut self,
+        now: Time,
+        function: FunctionNo,
+        messages: &[Message],
+        outcome: &Outcome,
+    ) {
+        if self.watched.is_none() {
+            return;
+        }
+        for (message, result) in messages.iter().zip(&outcome.results) {
+            let how = match &result.verdict {
+                Ok(_) => "its run ended well".to_string(),
+                Err(failure) => {
+                    format!("failed: {}: {}", super::tally::failure_name(failure.kind), failure.message)
+                }
+            };
+            self.run(now, function, message, &how);
         }
     }
 
@@ -472,7 +542,8 @@ impl Books {
     pub(super) fn close<'v>(
         &mut self,
         now: Time,
-        values: Option<impl Iterator<Item = (&'v (TenantId, KvKey), u64)>>,
+        values: impl Iterator<Item = (&'v (TenantId, KvKey), &'v Body)>,
+        number: impl Fn(&Body) -> u64,
     ) {
         let open = self.events.values().find(|entry| entry.done + entry.dead == 0);
         if let Some(entry) = open {
@@ -483,13 +554,14 @@ impl Books {
             let what = self.asserts.iter().find(of).map_or(ENDS.to_string(), |assert| assert.what.clone());
             self.breaks(now, &what, detail, Some(request));
         }
-        let Some(values) = values else { return };
-        let values: BTreeMap<&(TenantId, KvKey), u64> = values.collect();
+        let values: BTreeMap<&(TenantId, KvKey), &Body> = values.collect();
+        self.close_written(now, &values);
         let keys = self.expected.keys().chain(values.keys().copied());
         let expected = |key: &(TenantId, KvKey)| self.expected.get(key).copied().unwrap_or(0);
-        let has = |key: &(TenantId, KvKey)| values.get(key).copied().unwrap_or(0);
-        let wrong = keys.into_iter().find(|key| expected(key) != has(key)).cloned();
-        if let Some(key) = wrong {
+        let has = |key: &(TenantId, KvKey)| values.get(key).map_or(0, |value| number(value));
+        // What real functions wrote is no count.
+        let wrong = |key: &&(TenantId, KvKey)| !self.written.contains_key(key) && expected(key) != has(key);
+        if let Some(key) = keys.into_iter().find(wrong).cloned() {
             let detail = format!(
                 "tenant {}: {} {:?} is {}, and {} outcomes added to it",
                 key.0.0,
@@ -500,6 +572,25 @@ impl Books {
             );
             self.breaks(now, VALUES, detail, key.1.key.parse().ok());
         }
+    }
+
+    /// What is in the store is what committed outcomes of real functions wrote last, where steps wrote nothing.
+    fn close_written(&mut self, now: Time, values: &BTreeMap<&(TenantId, KvKey), &Body>) {
+        let keys = self.written.keys().chain(values.keys().copied());
+        let mut theirs = keys.filter(|key| !self.expected.contains_key(key));
+        let wanted = |key: &(TenantId, KvKey)| self.written.get(key).and_then(Option::as_ref);
+        let Some(key) = theirs.find(|key| wanted(key) != values.get(key).copied()).cloned() else { return };
+        let size =
+            |value: Option<&Body>| value.map_or("nothing".into(), |body| format!("{} bytes", body.len()));
+        let detail = format!(
+            "tenant {}: {} {:?} has {} that are not the {} of the last outcome that wrote it",
+            key.0.0,
+            key.1.namespace,
+            key.1.key,
+            size(values.get(&key).copied()),
+            size(wanted(&key)),
+        );
+        self.breaks(now, VALUES, detail, None);
     }
 
     /// Whether a queue is the one, or the function's, that a name means.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use flyball_app::workload;
-use flyball_core::{EventId, Fingerprint, Input, Keyed, Send, Span, TenantId, Time};
+use flyball_core::{EventId, Fingerprint, Input, Keyed, KeyedCall, Name, Send, Span, TenantId, Time};
 
 use super::{
     BEGINNING, CallerKey, Happening, RequestKey, Setting, World,
@@ -374,7 +374,10 @@ impl World<'_> {
                 self.step(Input::Send(send));
                 return;
             }
-            _ => self.call(function, who, message, Vec::new()),
+            _ => {
+                let key = if keyed { self.keyed_call(function, message, number) } else { None };
+                self.call(function, who, message, Vec::new(), key)
+            }
         };
         if let Who::Request(key, tries) = who
             && let Some(request) = self.requests.get_mut(key)
@@ -383,6 +386,21 @@ impl World<'_> {
         {
             request.caller = caller;
         }
+    }
+
+    /// What makes a call durable that carries an idempotency key.
+    fn keyed_call(&mut self, function: FunctionNo, message: Message, number: u32) -> Option<KeyedCall> {
+        let inbox = Name::inbox_of(&self.plan.functions.get(function.0 as usize)?.name);
+        let (mut attributes, body) = match self.arrived(number, message) {
+            Some(Arrived { attributes, body }) => (attributes, body),
+            None => (crate::plan::request_attributes(), self.store.body(message.bytes)),
+        };
+        if self.faults.is_some() {
+            // The books know a request by this.
+            attributes.subject = Some(message.root.to_string());
+        }
+        let keyed = self.keyed(self.engine_tenant(message.tenant), &inbox, message.root);
+        Some(KeyedCall { keyed, attributes, body })
     }
 
     /// An idempotency key, looked up as a driver does it.

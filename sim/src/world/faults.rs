@@ -7,14 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flyball_core::{
-    Answer, CallerId, Commit, Engine, EventId, Failure, FailureKind, Input, Note, Settings, Span, Start,
-    Time, Work, invariant, record::Write,
+    Answer, CallerId, Commit, Engine, EventId, Failure, FailureKind, Input, Note, Seq, Settings, Span, Start,
+    Time, Work, invariant,
+    record::{Dead, Write},
 };
 
 use super::{
     BEGINNING, CallerKey, Happening, RequestKey, RunKey, World,
     books::{Books, Broken},
-    invoke::Who,
+    invoke::{Caller, Who},
 };
 use crate::{
     dependency::Disorder,
@@ -45,6 +46,9 @@ pub(crate) enum Planted {
     /// A group whose result was not known is made again when the store is opened.
     #[cfg(test)]
     AppliesTwice,
+    /// A value is lost when the store is opened again.
+    #[cfg(test)]
+    LosesValue,
 }
 
 /// What is wrong in one run, and the books about it.
@@ -236,9 +240,7 @@ impl<'p> World<'p> {
     fn close_books(&mut self) {
         let now = self.now;
         let Some(faults) = &mut self.faults else { return };
-        // What real functions write is theirs to say.
-        let modelled = self.guests.is_none();
-        faults.books.close(now, modelled.then(|| self.store.values()));
+        faults.books.close(now, self.store.values(), super::store::decoded);
         for (node, part) in self.plan.nodes.iter().zip(&self.parts) {
             if !node.is_parking() {
                 faults.books.left(now, &node.label, part.waiting() + part.in_flight());
@@ -283,6 +285,8 @@ impl<'p> World<'p> {
                 self.step(Input::Tick);
             }
             What::Poison { source } => faults.poisons.push(*source),
+            What::Redrive => self.operate(Input::Redrive),
+            What::Discard => self.operate(Input::Discard),
             What::Flood { .. } if begins => {
                 faults.active.insert(number);
                 self.agenda.put(end, Happening::Fault(number, false));
@@ -297,6 +301,20 @@ impl<'p> World<'p> {
                 }
                 self.in_force();
             }
+        }
+    }
+
+    /// Somebody does this with each dead letter, while the platform is there.
+    fn operate(&mut self, what: fn(CallerId, Seq, Box<Dead>) -> Input) {
+        if self.is_down() {
+            return;
+        }
+        for (seq, dead) in self.store.dead_letters() {
+            let who = Who::Nobody;
+            let message = Message::NONE;
+            let caller = Caller { who, function: None, message, batch: Vec::new(), copies: 0, verdict: None };
+            let caller = super::invoke::caller_id(self.callers.insert(caller));
+            self.step(what(caller, seq, Box::new(dead)));
         }
     }
 
@@ -584,7 +602,7 @@ impl<'p> World<'p> {
         let message = caller.message;
         let Some(faults) = &mut self.faults else { return };
         if let Answer::Accepted { id, duplicate } = answer
-            && caller.function.is_none()
+            && (caller.function.is_none() || caller.copies > 0)
         {
             let copies = caller.copies;
             let copies = if *duplicate { copies.min(1) } else { copies };

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use flyball_core::{
-    Answer, Call, CallerId, Effect, Failure, FailureKind, Input, InvocationId, Note, Outcome, Refusal, Start,
-    TenantId, Work,
+    Answer, Call, CallerId, Effect, Failure, FailureKind, Input, InvocationId, KeyedCall, Note, Outcome,
+    Refusal, Start, TenantId, Work,
 };
 use slotmap::{Key, KeyData};
 
@@ -165,9 +165,12 @@ impl World<'_> {
         who: Who,
         message: Message,
         batch: Vec<Message>,
+        keyed: Option<KeyedCall>,
     ) -> Option<CallerKey> {
         let plan = self.plan.functions.get(function.0 as usize)?;
-        let caller = Caller { who, function: Some(function), message, batch, copies: 0, verdict: None };
+        // A keyed call is durable before it runs: the books look for it.
+        let copies = u32::from(keyed.is_some());
+        let caller = Caller { who, function: Some(function), message, batch, copies, verdict: None };
         if self.is_down() {
             self.tell(caller, Verdict::Refused("FE1010"));
             return None;
@@ -183,7 +186,7 @@ impl World<'_> {
             caller: caller_id(key),
             tenant,
             function: plan.name.clone(),
-            key: None,
+            key: keyed.map(Box::new),
         }));
         Some(key)
     }
@@ -206,7 +209,7 @@ impl World<'_> {
         if batch.len() == 1 {
             batch = Vec::new();
         }
-        self.call(function, Who::Part(part, token), first, batch);
+        self.call(function, Who::Part(part, token), first, batch, None);
     }
 
     fn start(&mut self, start: Start) {

@@ -1,7 +1,7 @@
 //! Runs of the user's own functions, in virtual time.
 
 use flyball_core::{
-    Envelope, Failure, FailureKind, Lineage, Name, Outcome, Start, Usage, Work,
+    Envelope, EventId, Failure, FailureKind, Lineage, Name, Outcome, Start, Usage, Work,
     invocation::{HostCall, HostReply, Invocation},
 };
 
@@ -14,7 +14,7 @@ use super::{
     run::Waiting,
 };
 use crate::{
-    guests::{Arrival, Arrived, GuestAnswer, GuestEnd, GuestEvent, GuestPause, GuestRun, RunNo},
+    guests::{Arrival, Arrived, GuestAnswer, GuestAsks, GuestEnd, GuestEvent, GuestPause, GuestRun, RunNo},
     message::{FunctionNo, Message, Verdict},
     plan::DependencyNo,
 };
@@ -25,19 +25,25 @@ pub(crate) struct Real {
     next: Next,
     /// Whom it waits for.
     pub asked: Option<DependencyNo>,
+    /// What it is to handle.
+    events: Vec<EventId>,
 }
 
 #[derive(Debug)]
 enum Next {
     Begins(Box<Start>),
-    Asks { to: Option<DependencyNo>, patience: Option<flyball_core::Span> },
+    Asks(Box<GuestAsks>),
     Ends(Box<GuestEnd>),
     Waits,
 }
 
 impl Real {
     pub(crate) fn new(start: &Start) -> Box<Real> {
-        Box::new(Real { next: Next::Begins(Box::new(start.clone())), asked: None })
+        let events = match &start.work {
+            Work::Call { id, .. } => vec![*id],
+            Work::Events(events) => events.iter().map(|event| event.id).collect(),
+        };
+        Box::new(Real { next: Next::Begins(Box::new(start.clone())), asked: None, events })
     }
 }
 
@@ -68,8 +74,10 @@ impl World<'_> {
         let Some(real) = self.runs.get_mut(key).and_then(|run| run.real.as_mut()) else { return };
         match std::mem::replace(&mut real.next, Next::Waits) {
             Next::Begins(start) => self.real_begins(key, &start),
-            Next::Asks { to: None, .. } => self.real_answered(key, GuestAnswer::Refused),
-            Next::Asks { to: Some(to), patience } => self.real_asks(key, to, patience),
+            Next::Asks(asks) => match self.plan.real.host(&asks.host, asks.port) {
+                None => self.real_answered(key, GuestAnswer::Refused),
+                Some(to) => self.real_asks(key, to, &asks),
+            },
             Next::Ends(end) => self.real_ends(key, *end),
             Next::Waits => {}
         }
@@ -149,9 +157,7 @@ impl World<'_> {
 
     fn real_pauses(&mut self, key: RunKey, pause: GuestPause) {
         let (at, next) = match pause {
-            GuestPause::Asks { at, host, port, patience } => {
-                (at, Next::Asks { to: self.plan.real.host(&host, port), patience })
-            }
+            GuestPause::Asks(asks) => (asks.at, Next::Asks(Box::new(asks))),
             GuestPause::Ended(end) => (end.at, Next::Ends(Box::new(end))),
         };
         let at = at.max(self.now);
@@ -163,20 +169,22 @@ impl World<'_> {
         self.agenda.put(at, Happening::Run(key, wait));
     }
 
-    fn real_asks(&mut self, key: RunKey, to: DependencyNo, patience: Option<flyball_core::Span>) {
+    fn real_asks(&mut self, key: RunKey, to: DependencyNo, asks: &GuestAsks) {
         let now = self.now;
         let Some(run) = self.runs.get_mut(key) else { return };
+        let mut place = None;
         if let Some(real) = &mut run.real {
             real.asked = Some(to);
+            place = asks.of.and_then(|of| real.events.iter().position(|event| *event == of));
         }
-        run.asks(now);
+        run.asks(now, place);
         let mut wait = run.wait(0, Waiting::Patience);
-        if let Some(patience) = patience {
+        if let Some(patience) = asks.patience {
             self.agenda.put(now.after(patience), Happening::Run(key, wait));
         }
         wait.answer();
-        let step = self.runs.get(key).map_or(0, |run| run.step(0));
-        self.ask(key, wait, to, (None, None), step);
+        let key_heeded = self.plan.real.keyed.contains(&to).then_some(asks.key);
+        self.ask(key, wait, to, (None, key_heeded), asks.step);
     }
 
     /// The answer to a request has come.
@@ -228,6 +236,10 @@ impl World<'_> {
         };
         self.release(run.function, run.environment);
         let lasted = self.now.since(run.began);
+        if let (Some(faults), Some(real)) = (&mut self.faults, &run.real) {
+            faults.books.real_run(self.now, run.function, run.messages(), &outcome);
+            faults.books.outcome(&real.events, &outcome);
+        }
         self.tally.run_ended(self.now, run.function, run.tenant, lasted, run.init, &verdict);
         if let Some(caller) = run.caller.and_then(|caller| self.callers.get_mut(caller)) {
             caller.verdict = Some(verdict);

@@ -412,10 +412,11 @@ impl World<'_> {
                 if let Some(faults) = &mut self.faults {
                     faults.books.came_of(&parent, message.id, step);
                 }
-                self.call(called, Who::Step(key, wait), message, Vec::new());
+                self.call(called, Who::Step(key, wait), message, Vec::new(), None);
             }
             Callee::Dependency(dependency) => {
-                let keyed = op.keyed.then_some(message.id);
+                let keyed =
+                    op.keyed.then(|| self.runs.get(key).map_or(message.id, |run| run.item_id(strand)));
                 let holds = self.plan.connections_of(function, dependency) > 0;
                 let environment = holds.then_some(EnvironmentNo(environment));
                 self.ask(key, wait, dependency, (environment, keyed), step);
@@ -557,6 +558,9 @@ impl World<'_> {
         if self.faults.is_some() {
             self.book_end(run.function, run.messages.as_slice(), (&verdict, &run.failed));
         }
+        if run.environment.provisioned {
+            self.tally.ran_provisioned(run.function, lasted);
+        }
         self.tally.run_ended(self.now, run.function, run.tenant, lasted, run.init, &verdict);
         if !matches!(verdict, Verdict::Failed(_)) && self.is_for_nobody(run.caller) {
             self.tally.run_wasted(run.function, lasted, run.init);
@@ -662,9 +666,17 @@ impl Run {
         std::mem::replace(&mut calling.call, call)
     }
 
-    /// A real run asks.
-    pub(super) fn asks(&mut self, asked: Time) {
+    /// What it is to handle.
+    pub(super) fn messages(&self) -> &[Message] {
+        self.messages.as_slice()
+    }
+
+    /// A real run asks, for the message at this place.
+    pub(super) fn asks(&mut self, asked: Time, place: Option<usize>) {
         if let Some(strand) = self.strands.first_mut() {
+            if let Some(frame) = strand.frames.first_mut() {
+                frame.item = place.and_then(|place| u32::try_from(place).ok());
+            }
             let calling = Calling { block: BlockNo(0), at: 0, done: 0, retries: 0, asked, call: None };
             strand.call = Some(calling);
         }
@@ -745,6 +757,13 @@ impl Run {
         let place = self.place(strand).unwrap_or(0);
         let messages = self.messages.as_slice();
         messages.get(place).or(messages.first()).copied().unwrap_or(Message::NONE)
+    }
+
+    /// A number of the item that a strand is at: that of its message, where it is the message's first or none.
+    fn item_id(&self, strand: u16) -> u64 {
+        let message = self.message(strand);
+        let within = self.strands.get(strand as usize).and_then(|state| self.within(state)).unwrap_or(0);
+        if within == 0 { message.id } else { message.spread(1 << 40 | u64::from(within)) }
     }
 
     /// Nothing more is done for the item that a strand is at.

@@ -40,8 +40,8 @@ pub(crate) struct Store {
     records: BTreeMap<Seq, Record>,
     pub(super) values: Values,
     pub(super) blobs: Blobs,
-    /// Dead letters, with how many failed runs are noted of them.
-    dead: BTreeMap<Seq, Dead>,
+    /// Dead letters, whole. Kept where something goes wrong: nobody looks at them elsewhere.
+    dead: BTreeMap<Seq, (Dead, Record)>,
     settled: BTreeMap<(Bucket, EventId), Settled>,
     counters: BTreeMap<(Bucket, TenantId), u64>,
     /// Batches that were made durable: a value's version is the batch that wrote it.
@@ -119,7 +119,7 @@ fn encoded(value: u64) -> Body {
 }
 
 /// A value as a number: eight bytes of a step's, or the text that a real function wrote. Anything else is 0.
-fn decoded(body: &Body) -> u64 {
+pub(super) fn decoded(body: &Body) -> u64 {
     let text = || std::str::from_utf8(body).ok()?.trim().parse().ok();
     let bytes = <[u8; 8]>::try_from(&body[..]).ok().map(u64::from_be_bytes);
     text().or(bytes).unwrap_or(0)
@@ -266,6 +266,11 @@ impl Store {
         (self.dead.len() as u64, self.dead.keys().last().copied().unwrap_or(Seq(0)))
     }
 
+    /// Every dead letter.
+    pub(super) fn dead_letters(&self) -> Vec<(Seq, Dead)> {
+        self.dead.iter().map(|(seq, (dead, _))| (*seq, dead.clone())).collect()
+    }
+
     /// The size of an event's body, where the event is here.
     pub(super) fn record(&self, event: StartedEvent) -> Option<u32> {
         let record = self.records.get(&event.seq).filter(|record| record.envelope.id == event.id)?;
@@ -285,8 +290,8 @@ impl Store {
     }
 
     /// All values.
-    pub(super) fn values(&self) -> impl Iterator<Item = (&(TenantId, KvKey), u64)> {
-        self.values.iter().map(|(key, (value, _))| (key, decoded(value)))
+    pub(super) fn values(&self) -> impl Iterator<Item = (&(TenantId, KvKey), &Body)> {
+        self.values.iter().map(|(key, (value, _))| (key, value))
     }
 
     /// Does what is planted.
@@ -297,6 +302,8 @@ impl Store {
             Planted::LosesRecord => drop(self.records.pop_last()),
             #[cfg(test)]
             Planted::AppliesTwice => {}
+            #[cfg(test)]
+            Planted::LosesValue => drop(self.values.pop_last()),
         }
     }
 
@@ -449,11 +456,11 @@ impl World<'_> {
                 }
             }
             Write::Bury { seq, dead } => {
-                self.store.records.remove(&seq);
+                let record = self.store.records.remove(&seq);
                 let tenant = TenantNo(dead.event.tenant.0.saturating_sub(1));
                 self.tally.queue_dead(now, tenant, &dead);
-                if self.faults.is_some() {
-                    self.store.dead.insert(seq, dead);
+                if let Some(record) = record.filter(|_| self.faults.is_some()) {
+                    self.store.dead.insert(seq, (dead, record));
                 }
             }
             Write::Note { seq, .. } => {
@@ -473,8 +480,13 @@ impl World<'_> {
                     None => drop(self.store.values.remove(&(tenant, key))),
                 }
             }
-            // Nothing in here redrives or throws away.
-            Write::Revive { .. } | Write::Discard { .. } => {}
+            Write::Revive { seq, waiting } => {
+                if let Some((_, record)) = self.store.dead.remove(&seq) {
+                    self.tally.queue_in(now, &waiting.queue);
+                    self.store.records.insert(seq, Record { waiting, ..record });
+                }
+            }
+            Write::Discard { seq } => drop(self.store.dead.remove(&seq)),
         }
     }
 }

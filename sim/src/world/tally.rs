@@ -117,6 +117,9 @@ pub(crate) struct FunctionTally {
     pub billed_micros: u64,
     /// Of that, what runs took that failed, or that were for nobody.
     pub wasted_micros: u64,
+    /// Runs in provisioned environments, and what is billed of them.
+    pub provisioned_runs: u64,
+    pub provisioned_micros: u64,
     pub attempts_peak: u64,
     /// Runs that ended well, for nobody.
     pub orphans: u64,
@@ -320,6 +323,8 @@ impl Over {
             init: Histogram::new(),
             duration: Histogram::new(),
             billed_micros: 0,
+            provisioned_runs: 0,
+            provisioned_micros: 0,
             wasted_micros: 0,
             attempts_peak: 0,
             orphans: 0,
@@ -555,6 +560,15 @@ impl Tally {
     pub(super) fn recycled(&mut self, function: FunctionNo) {
         if let Some(books) = self.functions.get_mut(function.0 as usize) {
             books.recycled += 1;
+        }
+    }
+
+    /// A run has ended that is billed as one of provisioned concurrency. It counts as a run too.
+    pub(super) fn ran_provisioned(&mut self, function: FunctionNo, lasted: Span) {
+        if let Some(books) = self.functions.get_mut(function.0 as usize) {
+            books.provisioned_runs += 1;
+            let billed = lasted.0.div_ceil(1_000) * 1_000;
+            books.provisioned_micros = books.provisioned_micros.saturating_add(billed);
         }
     }
 

@@ -24,6 +24,7 @@ fn source(to: &str, per_s: f64) -> Source {
         items: 1,
         client: Client { timeout: None, retry: Retry::default(), retry_budget_percent: None, keyed: false },
         scaled: true,
+        as_functions: false,
     }
 }
 

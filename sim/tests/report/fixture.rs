@@ -618,6 +618,7 @@ pub fn line(tenants: u64) -> LoadLineResult {
             sensitivity("commit of the store", "2 ms", ["1.4 ms", "2.6 ms"], "store.commit", [4.0, 4.0]),
         ],
         seeds: vec![1, 2, 3, 4, 5],
+        broken_off: false,
         runs: 131,
         curve: curve.collect(),
         beyond: Some(Box::new(run(4.1, tenants))),

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use flyball_core::{Name, Span};
 
 use super::{
-    ACTS_PER_RUN_MAX, Assumed, DEPENDENCIES_MAX, FUNCTIONS_MAX, PROMISES_MAX, SOURCES_MAX, STEPS_MAX,
+    ACTS_PER_RUN_MAX, Assumed, DEPENDENCIES_MAX, FILTERS_MAX, FUNCTIONS_MAX, PROMISES_MAX, SOURCES_MAX,
+    STEPS_MAX,
     lasting::in_words,
     shape,
     step::{RETRY_MAX, retry},
-    values::Words,
+    values::{PassingShare, Words},
 };
 use crate::{
     Code, SourceMap,
@@ -56,12 +57,15 @@ pub(crate) fn workload(
     let (expects, asserts) = (file.expects.unwrap_or_default(), file.asserts.unwrap_or_default());
     all.at_most(expects.len(), PROMISES_MAX, "expect");
     all.at_most(asserts.len(), PROMISES_MAX, "assert");
+    let filters = file.filters.map(|named| named.0).unwrap_or_default();
+    all.at_most(filters.values().map(|to| to.0.len()).sum(), FILTERS_MAX, "filter");
     let real = file.real.map(|real| all.real(real)).unwrap_or_default();
     let mut workload = Workload {
         real,
         duration: file.duration.map(|duration| duration.0),
         environments: file.environments.map(environments).unwrap_or_default(),
         store: Store { commit: file.store.and_then(|store| store.commit).map(|commit| commit.0) },
+        filters: filters.into_iter().map(|(from, to)| (from, shares(to.0))).collect(),
         expects: expects.into_iter().filter_map(expect).collect(),
         asserts: asserts.into_iter().filter_map(assert).collect(),
         ..Workload::default()
@@ -82,6 +86,10 @@ pub(crate) fn workload(
     }
     let assumed = all.assumed;
     (workload, assumed)
+}
+
+fn shares(to: BTreeMap<String, PassingShare>) -> BTreeMap<String, f64> {
+    to.into_iter().map(|(name, share)| (name, share.0)).collect()
 }
 
 impl Resolve<'_> {
@@ -134,6 +142,14 @@ impl Resolve<'_> {
             self.not_with(name, has, key, own.users.is_some(), "users");
         }
         self.not_with(name, own.shape.is_some(), "shape", traced, "trace");
+        self.only_with(name, own.as_functions.is_some(), "as_functions", traced, "trace");
+        self.not_with(
+            name,
+            own.to.is_some(),
+            "to",
+            own.as_functions.is_some_and(|flag| flag.0),
+            "as_functions",
+        );
         let volume = self.volume(name, &own);
         let client = self.client(name, own.client);
         for (key, value) in [("event_bytes", "\"1KiB\""), ("items", "1")] {
@@ -162,6 +178,7 @@ impl Resolve<'_> {
             items: own.items.map_or(1, |items| items.0),
             client,
             scaled: own.scaled.is_none_or(|flag| flag.0),
+            as_functions: own.as_functions.is_some_and(|flag| flag.0),
         })
     }
 
@@ -319,6 +336,7 @@ impl Resolve<'_> {
             fuel_per_us: own.fuel_per_us.map(|fuel| u64::from(fuel.0)),
             secrets,
             hosts: own.hosts.map(|all| all.0).unwrap_or_default(),
+            keyed: words(own.keyed).collect(),
             traffic,
         }
     }

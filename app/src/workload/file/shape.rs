@@ -7,8 +7,8 @@ use super::{
     step::StepValue,
     values::{
         Answers, ArrivalsValue, Bound, ByName, Bytes, Events, Factor, Flag, FormatWord, HoldsValue, Items,
-        Lapse, MeasureWord, PeakToMean, PerSecond, Percent, Retries, Share, Slots, SlotsOrNone, Stretch,
-        TenantCount, Users, Words, Zipf,
+        Lapse, MeasureWord, PassingShare, PeakToMean, PerSecond, Percent, Retries, Share, Slots, SlotsOrNone,
+        Stretch, TenantCount, Users, Words, Zipf,
     },
 };
 use crate::file::{
@@ -29,6 +29,9 @@ table! {
         functions = "function": Option<ByName<Function>>,
         /// Databases and services, by name.
         dependencies = "dependency": Option<Named<Dependency>>,
+        /// Filters and patterns, by the node before them: which share of what comes passes to whom, 0 to 1. Default:
+        /// all.
+        filters = "filter": Option<ByName<ByName<PassingShare>>>,
         /// What is known of the environments that functions run in.
         environments = "environments": Option<Environments>,
         /// What is known of Flyball's own store.
@@ -61,6 +64,8 @@ table! {
         trace_durations = "trace_durations": Option<Words>,
         /// With a `trace` of "azure2019": the file of memory.
         trace_memory = "trace_memory": Option<Words>,
+        /// With `trace`: each of its series is a function of its own, and no application file is read. Default false.
+        as_functions = "as_functions": Option<Flag>,
         /// How the rate changes: "flat", { diurnal }, { ramp } or { points }. Default "flat".
         shape = "shape": Option<CurveValue>,
         /// Short for { diurnal = { peak_to_mean } }.
@@ -105,7 +110,7 @@ table! {
         jitter = "jitter": Option<Flag>,
         /// Retries are at most this share of its first tries, percent, over ten seconds. Default: no budget.
         retry_budget_percent = "retry_budget_percent": Option<Percent>,
-        /// Each event that is sent carries an idempotency key, the same at each try. Default false.
+        /// Each event or call carries an idempotency key, the same at each try. Default false.
         keyed = "keyed": Option<Flag>,
     }
 }
@@ -194,6 +199,9 @@ table! {
         secrets = "secrets": Option<Settings>,
         /// Dependencies by "HOST" or "HOST:PORT". Other hosts refuse connections.
         hosts = "hosts": Option<Settings>,
+        /// Dependencies that heed idempotency keys: the second request with one is answered without work. Default:
+        /// none.
+        keyed = "keyed": Option<Vec<Words>>,
         /// What the events of a source are, by the source's name.
         traffic = "traffic": Option<Named<Sent>>,
     }

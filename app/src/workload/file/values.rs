@@ -78,6 +78,17 @@ number!(
     Share, "Share", from 0, 1
 );
 number!(
+    /// A share of what comes that passes a filter.
+    PassingShare, "PassingShare", from 0, 1
+);
+
+impl Default for PassingShare {
+    fn default() -> PassingShare {
+        PassingShare(1.0)
+    }
+}
+
+number!(
     /// A share that is not none.
     Chance, "Chance", above 0, 1
 );
@@ -270,7 +281,7 @@ impl Shape for Bytes {
 }
 
 /// Tables by a name that others gave: a function's.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ByName<T>(pub BTreeMap<String, T>);
 
 impl<T: JsonSchema> JsonSchema for ByName<T> {

@@ -8,7 +8,11 @@ use std::{
 
 use flyball_app::workload::{self, Volume};
 use flyball_core::Span;
-use flyball_sim::{plan::Plan, result::RunResult};
+use flyball_sim::{
+    faults::{Seeds, Watch, run_with},
+    plan::Plan,
+    result::RunResult,
+};
 
 use super::*;
 
@@ -42,6 +46,11 @@ fn bench(per_second: f64) -> Bench {
         source.tenants = workload::Tenants::Many { count: 4, zipf: 1.0 };
         source.client.retry.times = 8;
     }
+    bench_of(application, workload)
+}
+
+fn bench_of(application: Application, mut workload: Workload) -> Bench {
+    let example = example();
     // Compiled code is kept among the target's files: no test writes into the example.
     let directory = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(example.join("functions"), directory.path().join("functions")).unwrap();
@@ -143,6 +152,24 @@ fn each_finding_of_each_push_is_reported_once_and_announced_once_under_every_see
     assert!(found > 500 && runs > 2_500, "{found} findings in {runs} runs show little");
 }
 
+/// Its own traffic for faults, with what it asserts.
+fn bench_for_faults() -> Bench {
+    let example = example();
+    let read = |file: &str| std::fs::read_to_string(example.join(file)).unwrap();
+    let application = flyball_app::read("flyball.toml", &read("flyball.toml")).unwrap().application;
+    let workload = workload::read("traffic-faults.toml", &read("traffic-faults.toml")).unwrap().workload;
+    bench_of(application, workload)
+}
+
+/// Whoever does not wait.
+struct Quiet;
+
+impl Watch for Quiet {
+    fn seed(&mut self, _: u64, _: u64) -> bool {
+        false
+    }
+}
+
 /// Pushes whose client was told that they were taken must be reported; of others, some may be.
 fn check_under_faults(seed: u64, seen: &Seen) {
     let planted = planted(seen);
@@ -162,16 +189,14 @@ fn what_codewatch_promises_holds_through_crashes_failed_commits_and_duplicates_u
     let nightly = std::env::var_os("FLYBALL_NIGHTLY").is_some();
     let text = std::fs::read_to_string(example().join("faults.toml")).unwrap();
     let faults = workload::faults::read("faults.toml", &text).unwrap();
-    let mut bench = bench(2.0);
-    let mut injected: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut bench = bench_for_faults();
+    let mut injected: BTreeMap<String, u64> = BTreeMap::new();
     let (mut found, mut again) = (0, 0);
     for seed in 1..=if nightly { SEEDS_NIGHTLY } else { SEEDS } {
         bench.real.seen = Some(Seen::default());
-        let run =
-            flyball_sim::faults::run_real(&bench.plan, Some(&faults), seed, &mut bench.real, &mut |_| false);
-        let run = run.unwrap();
-        assert!(run.complete, "seed {seed} comes to no end");
-        assert_eq!(run.broken, None, "seed {seed}");
+        let one = Seeds { first: seed, count: 1, regressions: Vec::new() };
+        let run = run_with(&bench.plan, Some(&faults), &one, &mut bench.real, &mut Quiet).unwrap();
+        assert_eq!(run.seeds_failed, 0, "seed {seed}: {:#?}", run.failures);
         let seen = bench.real.seen.take().unwrap();
         check_under_faults(seed, &seen);
         found += planted(&seen).len();

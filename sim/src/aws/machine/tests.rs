@@ -154,3 +154,58 @@ fn a_failed_item_ends_its_execution_and_no_other() {
     assert_eq!((script.ended("done"), script.ended("dropped: attempts")), (45, 5));
     assert_eq!(script.part().in_flight(), 0);
 }
+
+#[test]
+fn an_execution_whose_history_would_pass_25_000_entries_fails() {
+    // Started, a map of four entries, and seven for each item: 3,570 items have 24,995 entries.
+    let map = StepPolicy { map: Some(40), ..task() };
+    let distributed = StepPolicy { distributed: true, map: Some(10_000), ..task() };
+    for (step, items, how) in
+        [(map.clone(), 3_570, "done"), (map.clone(), 3_571, "dropped: history"), (distributed, 9_000, "done")]
+    {
+        let mut script = script(vec![step], succeeds(10));
+        script.send(at_s(0), Message { items, ..message(1, 0) });
+        script.run_until(at_s(100));
+        assert_eq!(script.ended(how), 1, "{items} items: {:?}", script.ends);
+        assert_eq!(script.part().in_flight(), 0);
+    }
+    // The last entry may be that of the success: 4,999 tasks of five each, the start, and three of two waits.
+    let wait = StepPolicy { act: Act::Wait(Span::from_millis(1)), ..task() };
+    let full = |waits: usize| [vec![task(); 4_999], vec![wait.clone(); waits]].concat();
+    for (waits, how) in [(1, "done"), (2, "dropped: history")] {
+        let mut script = script(full(waits), succeeds(1));
+        script.send(at_s(0), message(1, 0));
+        script.run_until(at_s(1_000));
+        assert_eq!(script.ended(how), 1, "{waits} waits: {:?}", script.ends);
+    }
+}
+
+#[test]
+fn each_try_of_a_task_is_in_the_history() {
+    let mut tried = retried(&["States.ALL"]);
+    tried.retriers[0] = Retrier { retries_max: 9_000, interval: Span::ZERO, ..tried.retriers[0] };
+    let mut script = script(vec![tried], fails(1));
+    script.send(at_s(0), message(1, 0));
+    script.run_until(at_s(1_000));
+    // The start, the state's two, and three for each try.
+    assert_eq!((script.runs.len(), script.ended("dropped: history")), (8_332, 1));
+}
+
+#[test]
+fn express_executions_have_no_history() {
+    let express = design::Machine { express: setting(true), ..design::Machine::default() };
+    let map = StepPolicy { map: Some(40), ..task() };
+    let mut script = Script::new(Machine::new(MachinePolicy::of(&aws(), &express, vec![map])), succeeds(10));
+    script.send(at_s(0), Message { items: 9_000, ..message(1, 0) });
+    script.run_until(at_s(100));
+    assert_eq!(script.ended("done"), 1);
+}
+
+#[test]
+fn a_start_with_more_than_256_kibibytes_is_refused() {
+    let mut script = script(vec![task()], succeeds(10));
+    script.send(at_s(0), Message { bytes: 262_144, ..message(1, 0) });
+    script.send(at_s(0), Message { bytes: 262_145, ..message(2, 0) });
+    script.run_until(at_s(1));
+    assert_eq!((script.ended("done"), script.ended("refused: bytes")), (1, 1));
+}

@@ -340,3 +340,20 @@ fn mappings_of_one_queue_share_it() {
     script.run_until(at_s(0));
     assert_eq!(script.running, 10);
 }
+
+#[test]
+fn what_a_filter_keeps_out_is_deleted_and_reaches_no_function() {
+    let filtered = PollersPolicy { share: 0.25, ..pollers() };
+    let mut script = standard(policy(), filtered.clone(), succeeds(100));
+    script.send_many(at_s(0), 0, 10_000);
+    script.run_until(at_s(10_000));
+    let invoked: usize = script.runs.iter().map(|run| run.batch.len()).sum();
+    assert!((2_300..2_700).contains(&invoked), "{invoked} of 10,000 pass");
+    assert_eq!((script.ended("done"), script.part().waiting()), (10_000, 0));
+    // A message passes at each of its deliveries or at none.
+    let mut failing = standard(redrive(3), filtered, fails(100));
+    failing.send_many(at_s(0), 0, 1_000);
+    failing.run_until(at_s(10_000));
+    let dead = failing.ended("dead: receives");
+    assert!((200..300).contains(&dead) && dead + failing.ended("done") == 1_000, "{dead} are dead letters");
+}

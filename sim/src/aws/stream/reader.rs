@@ -5,6 +5,10 @@ use std::collections::VecDeque;
 use flyball_core::{Span, Time};
 
 use super::ReaderPolicy;
+use crate::aws::{
+    pipe::{self, Leg},
+    target::passes,
+};
 use crate::message::{Ask, Message, Verdict};
 
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +31,8 @@ enum State {
 struct Line {
     records: VecDeque<Record>,
     state: State,
+    /// The leg that the batch under way is at.
+    leg: usize,
     /// Records of the batch under way, or of the part of it that is tried alone.
     batch: usize,
     /// Records that belong to a batch that was split: they are tried before others join.
@@ -66,6 +72,7 @@ impl Reader {
         let line = || Line {
             records: VecDeque::new(),
             state: State::Idle,
+            leg: 0,
             batch: 0,
             split: Vec::new(),
             failed: 0,
@@ -76,6 +83,10 @@ impl Reader {
         let lines = (0..u64::from(shards) * u64::from(parallel)).map(|_| line()).collect();
         let policy = ReaderPolicy { parallelization: parallel, ..policy };
         Reader { policy, retention, index, lines, waiting: 0, in_flight: 0 }
+    }
+
+    pub(super) fn legs(&self) -> &[Leg] {
+        &self.policy.legs
     }
 
     pub(super) fn waiting(&self) -> u64 {
@@ -91,6 +102,10 @@ impl Reader {
     }
 
     pub(super) fn arrive(&mut self, now: Time, shard: u32, hash: u64, message: Message, asks: &mut Vec<Ask>) {
+        if !passes(self.policy.share, &self.policy.legs, &message) {
+            asks.push(Ask::Done { message });
+            return;
+        }
         let parallel = u64::from(self.policy.parallelization);
         // Other bits of the hash than those that chose the shard.
         let at = u64::from(shard) * parallel + (hash >> 32) % parallel;
@@ -141,7 +156,16 @@ impl Reader {
             .collect();
         self.waiting -= batch.len() as u64;
         self.in_flight += batch.len() as u64;
-        asks.push(Ask::Invoke { function: policy.function, batch, token: token(index, at, line.turn) });
+        while let Some(Leg::Deliver { to, together }) = policy.legs.get(line.leg).copied() {
+            pipe::deliver(&batch, to, together, asks);
+            line.leg += 1;
+        }
+        let token = token(index, at, line.turn);
+        match policy.legs.get(line.leg).copied() {
+            Some(Leg::Invoke(function)) => asks.push(Ask::Invoke { function, batch, token }),
+            // Nobody is awaited. Not at once: one batch after the other would go down a call for each.
+            _ => asks.push(Ask::Wake { at: now, token }),
+        }
     }
 
     /// The first record leaves its line.
@@ -186,8 +210,15 @@ impl Reader {
     pub(super) fn wake(&mut self, now: Time, woken: u64, asks: &mut Vec<Ask>) {
         let at = ((woken >> 32) & 0xF_FFFF) as usize;
         let Some(line) = self.lines.get(at) else { return };
-        if line.state == State::Waits && woken == token(self.index, at, line.turn) {
-            self.launch(at, now, asks);
+        if woken != token(self.index, at, line.turn) {
+            return;
+        }
+        match line.state {
+            State::Waits => self.launch(at, now, asks),
+            State::Runs if line.leg >= self.policy.legs.len() => {
+                self.answered(now, woken, Verdict::Done, asks);
+            }
+            State::Runs | State::Idle => {}
         }
     }
 
@@ -227,6 +258,13 @@ impl Reader {
     }
 
     fn passed(&mut self, at: usize, now: Time, asks: &mut Vec<Ask>) {
+        if let Some(line) = self.lines.get_mut(at) {
+            line.leg += 1;
+            if line.leg < self.policy.legs.len() {
+                self.launch(at, now, asks);
+                return;
+            }
+        }
         let batch = self.lines.get(at).map_or(0, |line| line.batch);
         self.done(at, batch, asks);
         self.next(at, now, asks);
@@ -236,7 +274,7 @@ impl Reader {
     fn next(&mut self, at: usize, now: Time, asks: &mut Vec<Ask>) {
         self.expire(at, now, asks);
         let Some(line) = self.lines.get_mut(at) else { return };
-        (line.batch, line.failed, line.throttled) = (0, 0, 0);
+        (line.leg, line.batch, line.failed, line.throttled) = (0, 0, 0, 0);
         let full =
             line.records.len() >= self.policy.batch_max as usize || line.bytes >= self.policy.batch_bytes_max;
         let gathers = self.policy.window.max(self.policy.poll);
@@ -255,7 +293,7 @@ impl Reader {
         let passed = first.min(batch.saturating_sub(1));
         self.done(at, passed, asks);
         let Some(line) = self.lines.get_mut(at) else { return };
-        line.throttled = 0;
+        (line.leg, line.throttled) = (0, 0);
         if passed > 0 {
             // Another batch than before: it begins at the record that failed.
             line.failed = 0;

@@ -239,3 +239,16 @@ proptest! {
         prop_assert_eq!(ended, (0..sorted.len() as u64).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_mapping_goes_past_what_its_filter_keeps_out() {
+    let filtered = ReaderPolicy { share: 0.25, ..reader() };
+    let mut script = stream(1, vec![filtered], succeeds(10));
+    for id in 0..4_000 {
+        script.send(Time(id * 10_000), message(id, 0));
+    }
+    script.run_until(at_s(1_000));
+    let invoked: usize = script.runs.iter().map(|run| run.batch.len()).sum();
+    assert!((900..1_100).contains(&invoked), "{invoked} of 4,000 pass");
+    assert_eq!((script.ended("done"), script.part().waiting()), (4_000, 0));
+}

@@ -92,7 +92,7 @@ fn after_the_last_attempt_it_is_discarded_unless_there_are_dead_letters() {
     }
     let profile = Profile::built_in("aws").unwrap();
     let default = TopicPolicy::subscriber(&profile, &Subscription::default(), NodeNo(1), 0.5, None);
-    assert_eq!((default.retry, default.share), (RetryPolicy::Topic { attempts_max: 100_015 }, 1.0));
+    assert_eq!((default.retry, default.share), (RetryPolicy::Topic { attempts_max: 100_015 }, 0.5));
 }
 
 #[test]

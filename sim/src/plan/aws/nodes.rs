@@ -1,5 +1,6 @@
 //! Queues, topics and the rest of a design as parts that messages come to.
 
+mod filters;
 mod made;
 
 use std::collections::BTreeMap;
@@ -12,9 +13,10 @@ use flyball_app::{
 
 use crate::{
     message::{FunctionNo, NodeNo},
-    plan::{Assumption, Names, NodePlan, gather, program::EmitTo},
+    plan::{Assumption, Names, NodePlan, Problem, gather, program::EmitTo},
     result::Unmodelled,
 };
+pub(super) use filters::Filters;
 use made::Maker;
 
 /// Where each node of a design is in the plan.
@@ -71,11 +73,9 @@ fn notifies(design: &Design, id: NodeId) -> bool {
 /// Whether an edge to a function leads into its asynchronous queue.
 fn is_asynchronous(edge: &Edge) -> bool {
     match &edge.via {
-        Via::Subscription(_)
-        | Via::Target(_)
-        | Via::Notification(_)
-        | Via::Destination(_)
-        | Via::LogSubscription => true,
+        // A pipe may wait for its target.
+        Via::Target(_) => edge.mode != Mode::Sync,
+        Via::Subscription(_) | Via::Notification(_) | Via::Destination(_) | Via::LogSubscription => true,
         Via::Access(_) => edge.evidence > Evidence::Granted && edge.mode == Mode::Async,
         _ => false,
     }
@@ -86,15 +86,16 @@ pub(super) fn nodes(
     design: &Design,
     profile: &Profile,
     places: &Places,
-    assumptions: &mut Vec<Assumption>,
+    filters: Filters<'_>,
+    (assumptions, problems): (&mut Vec<Assumption>, &mut Vec<Problem>),
 ) -> (Vec<NodePlan>, Vec<Unmodelled>) {
     let mut nodes = Vec::new();
     let mut unmodelled = Vec::new();
-    let mut maker = Maker { design, profile, places, assumptions };
+    let mut maker = Maker { design, profile, places, filters, assumptions };
     for (id, node) in design.nodes() {
         if places.node(id).is_some() {
             nodes.push(maker.part(id, node));
-        } else if !is_elsewhere(design, id, &node.kind) {
+        } else if !is_elsewhere(design, places, id, &node.kind) {
             unmodelled.push(Unmodelled {
                 name: node.name.clone(),
                 kind: word(&node.kind).into(),
@@ -102,12 +103,17 @@ pub(super) fn nodes(
             });
         }
     }
+    problems.extend(maker.filters.unused());
     (nodes, unmodelled)
 }
 
-/// Whether a node that has no place is modelled by another: functions by the engine, rules by their bus.
-fn is_elsewhere(design: &Design, id: NodeId, kind: &Kind) -> bool {
+/// Whether a node that has no place is modelled by another: functions by the engine, rules by their bus, pipes by
+/// their source.
+fn is_elsewhere(design: &Design, places: &Places, id: NodeId, kind: &Kind) -> bool {
     match kind {
+        Kind::Pipe(_) => design
+            .incoming(id)
+            .any(|(_, edge)| matches!(edge.via, Via::PipeSource(_)) && places.node(edge.from).is_some()),
         Kind::Function(_) | Kind::Api(_) => true,
         Kind::Rule(_) => design.incoming(id).any(|(_, edge)| matches!(edge.via, Via::Matches)),
         _ => false,

@@ -138,7 +138,8 @@ fn high_throughput_takes_70_000_a_second() {
 
 #[test]
 fn at_most_300_receives_a_second() {
-    let fast = QueuePolicy { fifo: Some(FifoPolicy { sends_per_s: 9_000, receives_per_s: 300 }), ..policy() };
+    let fast = FifoPolicy { sends_per_s: 9_000, receives_per_s: 300, dedup_window: Span::from_secs(300) };
+    let fast = QueuePolicy { fifo: Some(fast), ..policy() };
     let mut script = standard(fast, PollersPolicy { batch_max: 1, ..pollers() }, succeeds(1));
     for id in 0..900 {
         script.send(at_s(0), message(id, u32::try_from(id).unwrap()));
@@ -148,4 +149,20 @@ fn at_most_300_receives_a_second() {
     assert_eq!(script.runs.len(), 600);
     script.run_until(at_s(2));
     assert_eq!(script.runs.len(), 900);
+}
+
+#[test]
+fn a_message_that_was_sent_within_5_minutes_is_taken_and_not_delivered() {
+    let mut script = standard(policy(), pollers(), succeeds(100));
+    for second in [0, 1, 299] {
+        script.send(at_s(second), message(1, 0));
+    }
+    script.send(at_s(2), message(2, 0));
+    script.run_until(at_s(299));
+    assert_eq!(ids(&script), [[1], [2]]);
+    assert_eq!(script.ended("done"), 4, "its sender is told that it was sent");
+    // The window is that of the message that was delivered.
+    script.send(at_s(300), message(1, 0));
+    script.run_until(at_s(400));
+    assert_eq!(ids(&script), [[1], [2], [1]]);
 }

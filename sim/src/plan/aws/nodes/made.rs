@@ -1,17 +1,18 @@
 //! Each kind of node as a part, with its edges as policies.
 
 use flyball_app::{
-    design::{self, Design, Destination, Kind, Node, NodeId, Queue, Setting, Via},
+    design::{self, Design, Destination, EventSource, Kind, Mode, Node, NodeId, Queue, Setting, Via},
     profile::Profile,
 };
 use flyball_core::Span;
 
-use super::Places;
+use super::{Filters, Places};
 use crate::{
     aws::{
         asynchronous::AsynchronousPolicy,
         bus::{self, BusPolicy, RulePolicy, SchedulePolicy},
         machine::{Act, MachinePolicy, StepPolicy},
+        pipe::Leg,
         pollers::PollersPolicy,
         queue::QueuePolicy,
         stream::{ReaderPolicy, StreamPolicy},
@@ -30,15 +31,16 @@ pub(super) struct Maker<'a> {
     pub design: &'a Design,
     pub profile: &'a Profile,
     pub places: &'a Places,
+    pub filters: Filters<'a>,
     pub assumptions: &'a mut Vec<Assumption>,
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
     /// The part of a node that has a place.
     pub(super) fn part(&mut self, id: NodeId, node: &Node) -> NodePlan {
         let mut label = node.name.clone();
         let kind = match &node.kind {
-            Kind::Queue(queue) => self.queue(id, queue),
+            Kind::Queue(queue) => self.queue(id, node, queue),
             Kind::Topic(_) => self.topic(id, node, "topic"),
             Kind::Bucket(_) => self.topic(id, node, "bucket"),
             Kind::Table(_) => self.topic(id, node, "table"),
@@ -63,23 +65,85 @@ impl Maker<'_> {
         self.assumptions.push(Assumption { what, value, why, key: None, knob: None });
     }
 
-    fn queue(&self, id: NodeId, queue: &Queue) -> NodeKind {
+    /// The share of what comes from a node that passes the filter before another.
+    fn share(&mut self, from: &Node, to: NodeId, filtered: bool) -> f64 {
+        let to = &self.design.node(to).name;
+        self.filters.share((&from.name, to), filtered, self.assumptions)
+    }
+
+    /// Who reads from a node: by which settings, which function or pipe, and what is done with a batch.
+    fn reading(&mut self, id: NodeId) -> Vec<(&'a EventSource, NodeId, Vec<Leg>)> {
+        let design = self.design;
+        let mut readers = Vec::new();
+        for (_, edge) in design.outgoing(id) {
+            let (source, legs) = match &edge.via {
+                Via::EventSource(source) => {
+                    (source, self.places.function(edge.to).map(Leg::Invoke).into_iter().collect())
+                }
+                Via::PipeSource(source) => (source, self.pipe(edge.to)),
+                _ => continue,
+            };
+            if source.enabled.stated() != Some(&false) && !legs.is_empty() {
+                readers.push((source.as_ref(), edge.to, legs));
+            }
+        }
+        readers
+    }
+
+    /// The way of a pipe. Empty: it is off, or leads nowhere that is simulated.
+    fn pipe(&mut self, id: NodeId) -> Vec<Leg> {
+        let design = self.design;
+        let node = design.node(id);
+        if matches!(&node.kind, Kind::Pipe(pipe) if pipe.enabled.stated() == Some(&false)) {
+            return Vec::new();
+        }
+        let mut legs = Vec::new();
+        for (_, edge) in design.outgoing(id).filter(|(_, edge)| matches!(edge.via, Via::Enrichment)) {
+            match self.places.function(edge.to) {
+                Some(function) => legs.push(Leg::Invoke(function)),
+                None => {
+                    let what = format!("the enrichment of {}", node.name);
+                    self.assume(what, "takes no time", "only functions are simulated there");
+                }
+            }
+        }
+        for (_, edge) in design.outgoing(id).filter(|(_, edge)| matches!(edge.via, Via::Target(_))) {
+            let waits = edge.mode == Mode::Sync;
+            let together = matches!(design.node(edge.to).kind, Kind::Function(_) | Kind::Machine(_));
+            match (self.places.function(edge.to).filter(|_| waits), self.places.node(edge.to)) {
+                (Some(function), _) => legs.push(Leg::Invoke(function)),
+                (None, Some(to)) => legs.push(Leg::Deliver { to, together }),
+                (None, None) => {}
+            }
+        }
+        if !legs.is_empty() {
+            let what = format!("batches at once of the pipe {}", node.name);
+            self.assume(
+                what,
+                "as of a function's event source mapping",
+                "AWS's documentation was not read for it",
+            );
+        }
+        legs
+    }
+
+    fn queue(&mut self, id: NodeId, node: &Node, queue: &Queue) -> NodeKind {
         let dead: Option<(&Setting<i64>, Option<NodeNo>)> =
             self.design.outgoing(id).find_map(|(_, edge)| match &edge.via {
                 Via::DeadLetters { attempts_max } => Some((attempts_max, self.places.node(edge.to))),
                 _ => None,
             });
-        let mappings: Vec<PollersPolicy> = self
-            .design
-            .outgoing(id)
-            .filter_map(|(_, edge)| match &edge.via {
-                Via::EventSource(source) if source.enabled.stated() != Some(&false) => {
-                    let function = self.places.function(edge.to)?;
-                    Some(PollersPolicy::of(self.profile, source, function, queue.fifo))
-                }
-                _ => None,
-            })
-            .collect();
+        let mut mappings: Vec<PollersPolicy> = Vec::new();
+        for (source, to, legs) in self.reading(id) {
+            let share = self.share(node, to, !source.filters.is_empty());
+            let pipe = matches!(self.design.node(to).kind, Kind::Pipe(_));
+            mappings.push(PollersPolicy {
+                legs,
+                share,
+                pipe,
+                ..PollersPolicy::of(self.profile, source, FunctionNo(0), queue.fifo)
+            });
+        }
         if mappings.is_empty() {
             return NodeKind::Parking;
         }
@@ -113,23 +177,20 @@ impl Maker<'_> {
     fn topic(&mut self, id: NodeId, node: &Node, what: &'static str) -> NodeKind {
         let dead = self.dead(id);
         let mut subscribers: Vec<TargetPolicy> = Vec::new();
-        let mut filtered = 0;
         for (_, edge) in self.design.outgoing(id) {
             let Some(to) = self.places.node(edge.to) else { continue };
             let told = design::Subscription::default();
-            let subscription = match &edge.via {
-                Via::Subscription(subscription) => subscription.as_ref(),
-                Via::Notification(_) => &told,
+            let (subscription, filtered) = match &edge.via {
+                Via::Subscription(subscription) => (subscription.as_ref(), subscription.filter.is_some()),
+                Via::Notification(of) => {
+                    (&told, of.prefix.stated().is_some() || of.suffix.stated().is_some())
+                }
                 _ => continue,
             };
-            filtered += usize::from(subscription.filter.is_some());
+            let share = self.share(node, edge.to, filtered);
             let kept = subscription.redrive.stated() == Some(&true);
             let dead = dead.filter(|_| kept);
-            subscribers.push(TopicPolicy::subscriber(self.profile, subscription, to, 1.0, dead));
-        }
-        if filtered > 0 {
-            let what = format!("messages of {} that pass a filter", node.name);
-            self.assume(what, "all", "filters are not evaluated");
+            subscribers.push(TopicPolicy::subscriber(self.profile, subscription, to, share, dead));
         }
         NodeKind::Topic { policy: TopicPolicy { subscribers }, what }
     }
@@ -151,11 +212,8 @@ impl Maker<'_> {
             if matches!(&rule.kind, Kind::Rule(rule) if rule.enabled.stated() == Some(&false)) {
                 continue;
             }
-            rules.push(RulePolicy { share: 1.0, targets: self.targets(edge.to) });
-        }
-        if !rules.is_empty() {
-            let what = format!("events of {} that match a rule", node.name);
-            self.assume(what, "all, each rule", "patterns are not evaluated");
+            let share = self.share(node, edge.to, true);
+            rules.push(RulePolicy { share, targets: self.targets(edge.to) });
         }
         NodeKind::Bus(BusPolicy::of(self.profile, rules))
     }
@@ -199,15 +257,17 @@ impl Maker<'_> {
             self.assume(what, "1", "the design does not say how many there are");
         }
         let mut mappings = Vec::new();
-        for (_, edge) in self.design.outgoing(id) {
-            let Via::EventSource(source) = &edge.via else { continue };
-            let Some(function) = self.places.function(edge.to) else { continue };
-            if source.enabled.stated() == Some(&false) {
-                continue;
-            }
-            // Its on-failure destination is an edge of the function.
-            let dead = self.dead(edge.to).filter(|_| source.on_failure.stated() == Some(&true));
-            mappings.push(ReaderPolicy::of(self.profile, source, function, stream.of_table, dead));
+        for (source, to, legs) in self.reading(id) {
+            let pipe = matches!(self.design.node(to).kind, Kind::Pipe(_));
+            // Its on-failure destination is an edge of the function, or of the pipe.
+            let dead = self.dead(to).filter(|_| pipe || source.on_failure.stated() == Some(&true));
+            let share = self.share(node, to, !source.filters.is_empty());
+            mappings.push(ReaderPolicy {
+                legs,
+                share,
+                pipe,
+                ..ReaderPolicy::of(self.profile, source, FunctionNo(0), stream.of_table, dead)
+            });
         }
         NodeKind::Stream(StreamPolicy::of(self.profile, stream, 1, mappings))
     }
