@@ -67,10 +67,12 @@ impl Rule for Policy {
             let kind = &look.design.node(edge.to).kind;
             let Some(service) = sender(look, edge) else { continue };
             let closed = match kind {
-                Kind::Queue(queue) => not_let(look, edge, queue, service),
+                Kind::Queue(queue) => key_of_aws(kind).is_some() || not_let(look, edge, queue, service),
+                // Of other services nobody has shown it.
+                Kind::Topic(_) => service == "events.amazonaws.com" && key_of_aws(kind).is_some(),
                 _ => false,
             };
-            if closed || key_of_aws(kind).is_some() {
+            if closed {
                 senders.entry((edge.to, is_dead(edge), service)).or_default().push((id, edge));
             }
         }
