@@ -1,18 +1,16 @@
 //! The search alone: brackets on the ladder of loads.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::cell::RefCell;
-
 use super::*;
 
 /// The bracket of a line at `line`, and the loads that were tried.
 fn searched(line: f64, from: i32, width: i32, step: i32) -> (Bracket, Vec<f64>) {
-    let tried = RefCell::new(Vec::new());
+    let mut tried = Vec::new();
     let found = bracket(from, width, step, &mut |load| {
-        tried.borrow_mut().push(load);
+        tried.push(load);
         Ok(Some(load < line))
     });
-    (found.unwrap().unwrap(), tried.into_inner())
+    (found.unwrap().unwrap(), tried)
 }
 
 #[test]
