@@ -31,6 +31,10 @@ pub(super) fn price(plan: &Plan, tally: &Tally, run: &mut RunResult) {
     let (prices, time) = (Prices::built_in(), tally.now.since(BEGINNING));
     let bill = Bill::of(&prices, &used(plan, tally, &prices, time), time);
     let wasted = Bill::of(&prices, &wasted(plan, tally), time);
+    if plan.nodes.iter().any(|node| matches!(&node.kind, NodeKind::Stream(policy) if policy.takes.is_some()))
+    {
+        unpriced.push("Kinesis: PUT units".into());
+    }
     unpriced.extend(plan.unmodelled.iter().map(|part| format!("{} ({})", part.name, part.kind)));
     unpriced.extend(bill.unpriced.iter().map(|price| format!("{}: {}", price.service(), price.what())));
     let arrivals: u64 = tally.sources.iter().map(|source| source.arrivals).sum();

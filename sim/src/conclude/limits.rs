@@ -11,6 +11,8 @@ use crate::{
 
 /// A dependency whose servers are so busy over a whole slot is what its callers wait for, percent.
 const SATURATED_PERCENT: f64 = 98.0;
+/// The same where slots of its callers refuse meanwhile: over a tenth of the time.
+const AT_WORK_PERCENT: f64 = 95.0;
 
 /// Limits of the engine and of dependencies, the nearest first.
 pub(super) fn limits(plan: &Plan, tally: &Tally) -> Vec<LimitResult> {
@@ -79,7 +81,7 @@ fn own(plan: &Plan, tally: &Tally, status: &LimitStatus) -> Option<LimitResult> 
     let refused: u64 = tally.functions.iter().filter_map(|f| f.throttled.get(&key)).sum();
     let waits = || tally.functions.iter().filter_map(|f| f.waited_for.get(&status.name));
     let delayed = waits().map(|(count, _)| count).sum();
-    let peak = status.peak as f64;
+    let (peak, peak_at_s) = peak_of(plan, tally, status);
     let first = tally.functions.iter().filter(|f| f.throttled.contains_key(&key));
     let first = first.filter_map(|f| f.first_throttled).chain(waits().map(|(_, at)| *at)).min();
     let exact = plan.platform == Platform::Flyball;
@@ -97,22 +99,31 @@ fn own(plan: &Plan, tally: &Tally, status: &LimitStatus) -> Option<LimitResult> 
             (false, false) => "ReservedConcurrentExecutions".into(),
         },
         peak: figure(peak),
-        peak_at_s: peak_at(plan, tally, &status.name),
+        peak_at_s,
         first_reached_s: first.map(|at| figure(seconds(at))),
         refused,
         delayed,
     })
 }
 
-/// When a limit on concurrency was used most. `None`: of this one that is not kept.
-fn peak_at(plan: &Plan, tally: &Tally, name: &LimitName) -> Option<f64> {
-    match (&name.level, name.of) {
-        (Level::Platform, Limited::Concurrency) => Some(super::peak(&tally.concurrency).1),
+/// The most that was used of a limit, and when, as far as that is kept.
+fn peak_of(plan: &Plan, tally: &Tally, status: &LimitStatus) -> (f64, Option<f64>) {
+    let of = |function: &flyball_core::Name| {
+        let place = plan.functions.iter().position(|f| f.name == *function)?;
+        tally.functions.get(place)
+    };
+    let peak = status.peak as f64;
+    match (&status.name.level, status.name.of) {
+        (Level::Platform, Limited::Concurrency) => (peak, Some(super::peak(&tally.concurrency).1)),
         (Level::Function(function), Limited::Concurrency) => {
-            let place = plan.functions.iter().position(|f| f.name == *function)?;
-            tally.functions.get(place).map(|books| super::peak(&books.concurrency).1)
+            (peak, of(function).map(|books| super::peak(&books.concurrency).1))
         }
-        _ => None,
+        // The engine keeps no peak of rates: what began in the busiest slot.
+        (Level::Function(function), Limited::Rate) => {
+            let rates = of(function).map(|books| super::rate(&books.runs_over)).unwrap_or_default();
+            (rates.into_iter().fold(0.0, f64::max), None)
+        }
+        _ => (peak, None),
     }
 }
 
@@ -162,22 +173,30 @@ pub(super) fn reference(plan: &Plan, name: &LimitName, value: u64) -> LimitRef {
     LimitRef { name: what.into(), scope, of, value: value as f64, unit: unit.into() }
 }
 
-/// The limit that is most likely behind a trouble, which hits these functions: the one that refused most; else that of
-/// a dependency of theirs that was at work all the time, since their own slots are full of runs that wait for it; else
-/// one of theirs that was full; else a dependency that had no room; else whatever was full.
-pub(super) fn behind(run: &RunResult, functions: &[String]) -> Option<LimitRef> {
+/// The limit that is most likely behind a trouble, which hits these functions from that moment on: the one that refused
+/// most, unless that is of slots which are full of runs that wait for a dependency; else that of a dependency of theirs
+/// that was at work all the time; else one of theirs that was full; else a dependency that had no room; else whatever
+/// was full.
+pub(super) fn behind(run: &RunResult, functions: &[String], at_s: f64) -> Option<LimitRef> {
     let limits = &run.limits;
     let full = |limit: &&LimitResult| limit.peak >= limit.limit.value && limit.limit.value > 0.0;
     let theirs =
         |limit: &&LimitResult| functions.iter().any(|function| limit.limit.of.starts_with(function.as_str()));
-    let refusing = limits.iter().filter(|limit| limit.refused > 0).max_by_key(|limit| limit.refused);
     let dependency = |limit: &&LimitResult| limit.limit.scope == Scope::Dependency;
-    let saturated = |limit: &&LimitResult| {
-        let of = |d: &&DependencyResult| {
-            d.name == limit.limit.of && d.utilisation_peak_percent >= SATURATED_PERCENT
-        };
-        let found = run.dependencies.iter().find(of);
-        dependency(limit) && found.is_some_and(|d| d.callers.iter().any(|caller| functions.contains(caller)))
+    let called = |limit: &&LimitResult| {
+        let found = run.dependencies.iter().find(|d| d.name == limit.limit.of);
+        found.filter(|d| dependency(limit) && d.callers.iter().any(|caller| functions.contains(caller)))
+    };
+    let at_work =
+        |limit: &&LimitResult| called(limit).is_some_and(|d| busy_percent(run, d, at_s) >= AT_WORK_PERCENT);
+    let saturated =
+        |limit: &&LimitResult| called(limit).is_some_and(|d| d.utilisation_peak_percent >= SATURATED_PERCENT);
+    let waited_for = limits.iter().filter(full).find(at_work);
+    let refusing = limits.iter().filter(|limit| limit.refused > 0).max_by_key(|limit| limit.refused);
+    // Slots that are full of runs which wait for a dependency refuse because of it.
+    let refusing = match (refusing, waited_for) {
+        (Some(slots), Some(behind)) if slots.limit.name == "concurrency" => Some(behind),
+        (refusing, _) => refusing,
     };
     let found = refusing
         .or_else(|| limits.iter().filter(full).find(saturated))
@@ -186,4 +205,14 @@ pub(super) fn behind(run: &RunResult, functions: &[String]) -> Option<LimitRef> 
         .or_else(|| limits.iter().find(full))
         .or_else(|| limits.iter().filter(|limit| limit.delayed > 0).max_by_key(|limit| limit.delayed));
     found.map(|limit| limit.limit.clone())
+}
+
+/// How much of a dependency's servers was at work from a moment on, over a tenth of the time, percent.
+fn busy_percent(run: &RunResult, dependency: &DependencyResult, at_s: f64) -> f64 {
+    let slots = &dependency.times.utilisation_percent;
+    let first = (at_s / run.slot_s.max(1e-9)) as usize;
+    let first = first.min(slots.len().saturating_sub(1));
+    let watched = (slots.len() / 10).max(1);
+    let looked: Vec<f64> = slots.iter().skip(first).take(watched).copied().collect();
+    looked.iter().sum::<f64>() / looked.len().max(1) as f64
 }

@@ -160,7 +160,9 @@ pub(super) fn nodes(plan: &Plan, tally: &Tally) -> Vec<NodeResult> {
             },
         }
     };
-    tally.nodes.iter().enumerate().map(one).collect()
+    // A function's inbox is there whether or not anybody sends to it.
+    let idle = |books: &NodeTally| books.label.starts_with('@') && books.entered == 0;
+    tally.nodes.iter().enumerate().filter(|(_, books)| !idle(books)).map(one).collect()
 }
 
 /// Calls whose work was taken on.

@@ -59,7 +59,7 @@ impl Judge<'_> {
         let (words, unit) = words(expect.measure);
         let whom = of.map_or(String::new(), |of| format!(" of {of}"));
         PromiseResult {
-            promise: format!("{words}{whom} at most {}{}", expect.max, spaced(unit)),
+            promise: format!("{words}{whom} at most {}{}", expect.max, bound(expect.measure, unit)),
             of: of.unwrap_or_default().into(),
             measure: expect.measure.key().into(),
             unit: unit.into(),
@@ -73,7 +73,7 @@ impl Judge<'_> {
     fn broken(&self, measure: Measure, of: Option<&str>, first: Option<Time>, max: f64) -> Broken {
         let at = first.unwrap_or(self.tally.now);
         let hits = self.hits(measure, of, max);
-        let because = limits::behind(self.run, &self.readers(&hits));
+        let because = limits::behind(self.run, &self.readers(&hits), seconds(at));
         let held_by = because.as_ref().and_then(|limit| holders::held_by(self.plan, self.tally, limit, at));
         Broken {
             at_s: figure(seconds(at)),
@@ -295,10 +295,13 @@ fn words(measure: Measure) -> (&'static str, &'static str) {
     }
 }
 
-fn spaced(unit: &str) -> String {
-    match unit {
-        "" => String::new(),
-        "percent" => " %".into(),
-        unit => format!(" {unit}"),
+/// The unit of a bound, as it stands behind it.
+fn bound(measure: Measure, unit: &str) -> String {
+    match (measure, unit) {
+        // Of what, the words before say.
+        (_, "" | "events") => String::new(),
+        (Measure::BacklogGrowthPercent, _) => " % of what comes in".into(),
+        (_, "percent") => " %".into(),
+        (_, unit) => format!(" {unit}"),
     }
 }

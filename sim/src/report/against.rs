@@ -42,7 +42,7 @@ pub struct Comparison {
 /// Compares: `base` is what `other` is called.
 pub fn compare(base: &str, other: &Simulation, simulation: &Simulation) -> Comparison {
     let mut comparison = match (&other.load_line, &simulation.load_line) {
-        (Some(before), Some(after)) => lines(before, after),
+        (Some(before), Some(after)) => lines(before, after, (other.run.as_ref(), simulation.run.as_ref())),
         _ => Comparison {
             verdict: Verdict::Same,
             headline: String::new(),
@@ -79,7 +79,11 @@ fn position(line: &LoadLineResult) -> Option<(f64, bool)> {
     }
 }
 
-fn lines(before: &LoadLineResult, after: &LoadLineResult) -> Comparison {
+fn lines(
+    before: &LoadLineResult,
+    after: &LoadLineResult,
+    runs: (Option<&RunResult>, Option<&RunResult>),
+) -> Comparison {
     let mut doubts = Vec::new();
     let (Some((old, old_open)), Some((new, new_open))) = (position(before), position(after)) else {
         doubts.push("one of the searches was broken off: the load lines are not compared".into());
@@ -113,33 +117,111 @@ fn lines(before: &LoadLineResult, after: &LoadLineResult) -> Comparison {
     }
     if verdict == Verdict::Same {
         headline.push_str(", unchanged");
-    } else if let Some(why) = why(before.wall.as_ref(), after.wall.as_ref()) {
-        headline.push_str(&format!(", because {why}"));
+    } else {
+        let (old, new) = (
+            Side { wall: before.wall.as_ref(), run: runs.0 },
+            Side { wall: after.wall.as_ref(), run: runs.1 },
+        );
+        match why(old, new) {
+            Some(why) => headline.push_str(&format!(", because {why}")),
+            None => headline.push_str(", for no reason that the two results show"),
+        }
     }
     Comparison { verdict, headline, changes: Vec::new(), doubts }
 }
 
-/// What stands behind another load line: another wall, or the same at another height.
-fn why(before: Option<&Wall>, after: Option<&Wall>) -> Option<String> {
-    let (Some(before), Some(after)) = (before, after) else {
-        return match (before, after) {
-            (None, Some(after)) => Some(format!("{} now", wall_words(after))),
-            (Some(before), None) => Some(format!("{} no longer", wall_words(before))),
-            _ => None,
-        };
-    };
-    Some(match (&before.because, &after.because) {
-        (Some(old), Some(new)) if same_limit(old, new) && old.value != new.value => format!(
-            "{} is {} where it was {}",
-            limit_words(new),
-            with_unit(new.value, &new.unit),
-            plain(old.value)
-        ),
-        (Some(old), Some(new)) if same_limit(old, new) => {
-            format!("{} ({}) is used up at another load", limit_words(new), with_unit(new.value, &new.unit))
+/// One of the two that are compared.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    wall: Option<&'a Wall>,
+    run: Option<&'a RunResult>,
+}
+
+/// What stands behind another load line: what differs between the two where one of them breaks; else what breaks.
+fn why(before: Side<'_>, after: Side<'_>) -> Option<String> {
+    // Of runs at different loads times and work differ by that alone.
+    let load = |side: Side<'_>| side.run.map_or(0.0, |run| run.about.load_factor);
+    let alike = moved(load(before), load(after)) == 0.0;
+    let cause = other_limit(before, after)
+        .or_else(|| other_time(before, after).filter(|_| alike))
+        .or_else(|| other_work(before, after).filter(|_| alike))
+        .or_else(|| other_promise(before, after));
+    let (old, new) = match (before.wall, after.wall) {
+        (None, None) => return cause,
+        (None, Some(new)) => {
+            let new = format!("{} now", wall_words(new));
+            return Some(cause.map_or(new.clone(), |cause| format!("{cause}: {new}")));
         }
-        _ => format!("{} first, where it was {}", wall_words(after), subject(before)),
+        (Some(old), None) => return cause.or_else(|| Some(format!("{} no longer", wall_words(old)))),
+        (Some(old), Some(new)) => (old, new),
+    };
+    let same = match (&old.because, &new.because) {
+        (Some(old), Some(new)) => same_limit(old, new),
+        (None, None) => old.promise == new.promise,
+        _ => false,
+    };
+    match (cause, same) {
+        (Some(cause), true) => Some(cause),
+        (Some(cause), false) => {
+            Some(format!("{cause}; {} first, where it was {}", wall_words(new), subject(old)))
+        }
+        (None, true) => None,
+        (None, false) => Some(format!("{} first, where it was {}", wall_words(new), subject(old))),
+    }
+}
+
+/// Another value of the limit that is met now, or of the one that was met before.
+fn other_limit(before: Side<'_>, after: Side<'_>) -> Option<String> {
+    let of = |side: Side<'_>, limit: &LimitRef| {
+        let own = side.wall.and_then(|wall| wall.because.as_ref()).filter(|own| same_limit(own, limit));
+        let found = side.run.and_then(|run| run.limits.iter().find(|one| same_limit(&one.limit, limit)));
+        own.or(found.map(|one| &one.limit)).map(|limit| limit.value)
+    };
+    let met = [after.wall, before.wall].into_iter().flatten().filter_map(|wall| wall.because.as_ref());
+    met.into_iter().find_map(|limit| {
+        let (old, new) = (of(before, limit)?, of(after, limit)?);
+        (old != new).then(|| {
+            let (words, new) = (limit_words(limit), with_unit(new, &limit.unit));
+            format!("{words} is {new} where it was {}", plain(old))
+        })
     })
+}
+
+/// Something on the way to the wall takes another time: a dependency, or a function by itself.
+fn other_time(before: Side<'_>, after: Side<'_>) -> Option<String> {
+    let (old, new) = (before.run?, after.run?);
+    let on_way = |name: &str| {
+        let ways = [after.wall, before.wall];
+        ways.into_iter().flatten().any(|wall| wall.path.iter().any(|step| step == name))
+    };
+    let told = |name: &str, was: f64, is: f64| {
+        let differs = was > 0.0 && moved(was, is) >= TOLD_PERCENT && on_way(name);
+        differs.then(|| format!("{name} takes {} at p50 where it took {}", millis(is), millis(was)))
+    };
+    let dependencies = new.dependencies.iter().find_map(|one| {
+        let was = old.dependencies.iter().find(|was| was.name == one.name)?;
+        told(&one.name, was.latency.p50_ms, one.latency.p50_ms)
+    });
+    dependencies.or_else(|| {
+        new.functions.iter().find_map(|one| {
+            let was = old.functions.iter().find(|was| was.name == one.name)?;
+            told(&one.name, was.duration.p50_ms, one.duration.p50_ms)
+        })
+    })
+}
+
+/// An event makes more work, or less.
+fn other_work(before: Side<'_>, after: Side<'_>) -> Option<String> {
+    let (old, new) = (before.run?.platform.runs_per_event, after.run?.platform.runs_per_event);
+    let differs = old > 0.0 && moved(old, new) >= TOLD_PERCENT;
+    differs.then(|| format!("an event makes {} runs where it made {}", plain(new), plain(old)))
+}
+
+/// Something else is promised.
+fn other_promise(before: Side<'_>, after: Side<'_>) -> Option<String> {
+    let (old, new) = (before.run?, after.wall?);
+    let held = old.promises.iter().any(|promise| promise.promise == new.promise);
+    (!held).then(|| format!("it is promised now: {}", new.promise))
 }
 
 fn wall_words(wall: &Wall) -> String {

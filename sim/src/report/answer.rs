@@ -157,7 +157,7 @@ fn held(line: &LoadLineResult) -> Option<String> {
 
 fn of_run(run: &RunResult) -> Answer {
     let about = &run.about;
-    let load = format!("{} ({})", factor(about.load_factor), rate(arrivals_per_s(run)));
+    let load = format!("{} ({} on average)", factor(about.load_factor), rate(arrivals_per_s(run)));
     let promises = run.promises.len() as u64;
     let broken: Vec<&PromiseResult> = run.broken().collect();
     let name = application(Some(run));
@@ -295,6 +295,8 @@ pub(super) fn because(limit: Option<&LimitRef>, held_by: Option<&Holder>) -> Str
 /// A limit in words: `the platform's concurrency`, `concurrency of scan`, `connections of db`.
 pub(super) fn limit_words(limit: &LimitRef) -> String {
     match (limit.scope, limit.of.as_str()) {
+        // AWS counts environments, for the account.
+        (Scope::Platform, "") if limit.unit == "environments" => format!("the account's {}", limit.name),
         (Scope::Platform, "") => format!("the platform's {}", limit.name),
         (Scope::Store, "") => format!("the store's {}", limit.name),
         (_, "") => limit.name.clone(),
@@ -347,7 +349,13 @@ pub(super) fn starvation(starved: &Starvation) -> String {
     let one = starved.whom_count == 1;
     let without = if starved.throttled > 0 {
         let is = if one { "is" } else { "are" };
-        format!("{is} refused {}", counted(starved.throttled, "time"))
+        let waits = if starved.dwell_p99_ms > 0.0 {
+            let wait = if one { "waits" } else { "wait" };
+            format!(", and {wait} {} at p99", super::numbers::millis(starved.dwell_p99_ms))
+        } else {
+            String::new()
+        };
+        format!("{is} refused {}{waits}", counted(starved.throttled, "time"))
     } else {
         let wait = if one { "waits" } else { "wait" };
         format!("{wait} for it ({} at p99)", super::numbers::millis(starved.dwell_p99_ms))
@@ -383,9 +391,17 @@ fn helps(raising: &Raising, holds_at: f64) -> bool {
 
 /// Where more of a limit does not help, less of what asks for it does.
 fn no_help_words(raising: &Raising) -> String {
+    let instead = match (raising.limit.scope, raising.next.as_ref().and_then(|next| next.because.as_ref())) {
+        (Scope::Dependency, _) => {
+            ": bound what asks for it instead, such as the concurrency of its callers".to_string()
+        }
+        (_, Some(next)) if next.name != raising.limit.name || next.of != raising.limit.of => {
+            format!(": then {} is used up", limit_words(next))
+        }
+        _ => String::new(),
+    };
     format!(
-        "twice as much of {} holds up to {} ({}) only: bound what asks for it instead, such as the concurrency of \
-         its callers",
+        "twice as much of {} holds up to {} ({}) only{instead}",
         limit_words(&raising.limit),
         factor(raising.holds_at),
         rate(raising.holds_at_per_s),
@@ -479,7 +495,7 @@ pub(super) fn application(run: Option<&RunResult>) -> String {
     directory.unwrap_or(last).to_string()
 }
 
-/// What comes in at the peak of the stated traffic, over all sources.
+/// What comes in over all sources, the mean over the run: the busiest moment is one of chance.
 pub(super) fn arrivals_per_s(run: &RunResult) -> f64 {
-    run.sources.iter().map(|source| finite(source.arrivals_peak_per_s)).sum()
+    run.sources.iter().map(|source| finite(source.arrivals_mean_per_s)).sum()
 }

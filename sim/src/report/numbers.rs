@@ -99,7 +99,7 @@ pub(super) fn percent(value: f64) -> String {
     let value = finite(value);
     // What is not all must not read as all.
     let text = match value.abs() {
-        v if (99.5..100.0).contains(&v) => fixed((value * 100.0).trunc() / 100.0, 2),
+        v if (99.5..100.0).contains(&v) => trimmed(fixed((value * 100.0).trunc() / 100.0, 2)),
         v if v >= 10.0 => fixed(value, 0),
         _ => significant2(value),
     };

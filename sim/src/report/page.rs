@@ -28,7 +28,7 @@ use crate::result::{RunResult, Simulation};
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
 /// SHA-256 of the script, as browsers compare it; a test holds it to the file.
-const SCRIPT_HASH: &str = "sha256-6QXPwaQekUCCrjm74nrqxXEiol4hNF9EGce7eiTybGU=";
+const SCRIPT_HASH: &str = "sha256-7Wx4Wrb3XV1U52YEmm1HxS3ZQBGmd3FZkRoFHZmFKCE=";
 
 /// The report as one HTML page.
 pub fn page(report: &Report<'_>) -> String {
@@ -115,7 +115,8 @@ fn sections(body: &mut Body, report: &Report<'_>) {
             Err(why) => format!("<p>{}</p>", escaped(&why)),
         };
         let about = "Who gives work to whom. What breaks first is marked in red, with the way that leads there; \
-                     what would break next is marked in amber. Point at a box to read what was found there.";
+                     what would break next is marked in amber. Point at a box to read what was found there; a wide design can be \
+                     scrolled.";
         body.section("way", "Where it breaks", about, &drawn);
     }
     if let Some(line) = &simulation.load_line {

@@ -90,7 +90,7 @@ fn load_line(line: &LoadLineResult, style: Style) -> String {
         let seeds = match (point.seeds_broken, point.seeds_tried) {
             (0, _) | (_, 1) => String::new(),
             (broken, tried) if broken == tried => String::new(),
-            (broken, tried) => format!(", {broken} of {tried} seeds"),
+            (broken, tried) => format!(" {broken}/{tried}"),
         };
         let said = match (point.holds, point.on_way_back) {
             (true, false) => "holds".to_string(),
@@ -159,7 +159,7 @@ fn promises(run: &RunResult, style: Style) -> String {
 
 fn limits(title: &str, limits: &[LimitResult], style: Style) -> String {
     let mut table = Table::new(title, &["", "limit", "peak", "left", "refused", "delayed", ""]).words_last();
-    for one in limits {
+    for one in limits.iter().filter(|one| is_used(one)) {
         let limit = &one.limit;
         let met = one.first_reached_s.map(|at| format!("met {} in", moment(at)));
         let cells = vec![
@@ -174,6 +174,11 @@ fn limits(title: &str, limits: &[LimitResult], style: Style) -> String {
         table.row(if one.first_reached_s.is_some() { Paint::Warning } else { Paint::Aside }, cells);
     }
     table.drawn(style)
+}
+
+/// Whether there is something to tell of a limit.
+fn is_used(limit: &LimitResult) -> bool {
+    limit.peak > 0.0 || limit.refused > 0 || limit.delayed > 0
 }
 
 fn sources(run: &RunResult, style: Style) -> String {
@@ -316,11 +321,12 @@ fn tenants(run: &RunResult, style: Style) -> String {
         Some(format!("{word} {} ({})", millis(one.value), one.name))
     })
     .collect();
+    let waited = tenants.dwell_p99_worst.as_ref().is_some_and(|worst| worst.value > 0.0);
+    let waits = if waited { format!("p99 wait: {}", spread.join(", ")) } else { "nobody waited".into() };
     let words = format!(
-        "{} of {} sent something; p99 wait: {}",
+        "{} of {} sent something; {waits}",
         count(tenants.active),
-        counted(run.about.tenants, "tenant"),
-        spread.join(", ")
+        counted(run.about.tenants, "tenant")
     );
     let mut out = style.labelled(0, "Tenants:", Paint::Heading, &words);
     for starved in tenants.starved.iter().take(LINES_MAX) {
@@ -365,6 +371,14 @@ fn cost(cost: &CostResult, style: Style) -> String {
             top.join(", "),
             usd(cost.tenant_median_usd_per_month)
         );
+        out.push_str(&style.labelled(2, "-", Paint::Aside, &said));
+    }
+    if !cost.unpriced.is_empty() {
+        let mut named: Vec<&str> = cost.unpriced.iter().take(LINES_MAX).map(String::as_str).collect();
+        if cost.unpriced.len() > LINES_MAX {
+            named.push("and more");
+        }
+        let said = format!("without a price here: {}", named.join(", "));
         out.push_str(&style.labelled(2, "-", Paint::Aside, &said));
     }
     out.push('\n');
@@ -426,7 +440,8 @@ fn of_faults(faults: &FaultsResult, style: Style) -> String {
 
 fn assumptions(assumptions: &[Assumption], style: Style) -> String {
     if assumptions.is_empty() {
-        return String::new();
+        let words = "nothing that was simulated; your files state all of it";
+        return style.labelled(0, "Assumed:", Paint::Heading, words) + "\n";
     }
     let head = format!("Assumed ({}); what you state takes its place:", assumptions.len());
     let mut out = style.labelled(0, "", Paint::Heading, &head);

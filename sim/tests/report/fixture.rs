@@ -405,7 +405,7 @@ fn used(limit: LimitRef, basis: Basis, source: &str, peak: f64) -> LimitResult {
 
 fn limits(load: f64) -> Vec<LimitResult> {
     let scan = limit("concurrency", Scope::Function, "scan", 32.0, "environments");
-    let all = limit("concurrency", Scope::Platform, "", 64.0, "environments");
+    let all = limit("concurrency", Scope::Platform, "", 64.0, "invocations");
     let tenant = limit("concurrency", Scope::Tenant, "megacorp", 12.0, "environments");
     let waiting = limit("waiting events", Scope::Platform, "", 500_000.0, "events");
     let connections = limit("connections", Scope::Dependency, "notify-address", 60.0, "connections");

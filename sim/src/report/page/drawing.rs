@@ -57,7 +57,7 @@ fn with_surroundings(design: &mut Design, run: &RunResult) {
         if by_name.contains_key(&source.name) {
             continue;
         }
-        let node = external(&source.name, format!("traffic · {}", rate(source.arrivals_peak_per_s)), span);
+        let node = external(&source.name, format!("traffic · {}", rate(source.arrivals_mean_per_s)), span);
         let from = design.add(node);
         let mode = if source.synchronous { Mode::Sync } else { Mode::Async };
         design.connect(edge(from, to, mode, span));

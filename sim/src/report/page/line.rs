@@ -94,66 +94,90 @@ fn in_sight(line: &LoadLineResult) -> (Vec<&CurvePoint>, Vec<Mark>) {
     (points, marks)
 }
 
-/// What was tried: goodput and p99 by load, and the same as a table.
+/// A backlog of fewer messages than this is none, for a figure.
+const BACKLOG_MIN: f64 = 20.0;
+
+/// What was tried: goodput, p99 and backlog by load, and the same as a table.
 pub(super) fn curve(line: &LoadLineResult) -> String {
     if line.curve.len() < 2 {
         return String::new();
     }
-    let (points, marks) = in_sight(line);
-    let series = |of: fn(&CurvePoint) -> f64, back: bool| {
-        let mut points: Vec<(f64, f64)> = points
-            .iter()
-            .filter(|point| point.on_way_back == back)
-            .map(|point| (finite(point.load_factor), finite(of(point))))
-            .collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        points
+    let sight = in_sight(line);
+    let points = &sight.0;
+    let goodput = of_both("end well", 1, points, |point| point.median.goodput_per_s);
+    let come = series(points, |point| point.arrivals_per_s, false);
+    let come = Line { label: "come in".into(), points: come, look: 0, dots: false };
+    let slow = of_both("99 of 100", 0, points, |point| point.median.p99_ms);
+    let waits = of_both("waiting", 0, points, |point| point.median.backlog_end);
+    let values = |lines: &[Line]| -> Vec<f64> {
+        lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y).collect()
     };
-    let make = |label: &str, look, points, dots| Line { label: label.into(), points, look, dots };
-    let x = Axis::until(Of::Load, points.iter().map(|point| point.load_factor).fold(0.0, f64::max));
-    let mut through = vec![
-        make("come in", 0, series(|point| point.arrivals_per_s, false), false),
-        make("end well", 1, series(|point| point.median.goodput_per_s, false), true),
-    ];
-    let mut slow = vec![make("99 of 100", 0, series(|point| point.median.p99_ms, false), true)];
-    if points.iter().any(|point| point.on_way_back) {
-        through.push(make("on way back", 2, series(|point| point.median.goodput_per_s, true), true));
-        slow.push(make("on way back", 2, series(|point| point.median.p99_ms, true), true));
-    }
-    let most = through.iter().flat_map(|line| &line.points).map(|(_, y)| *y).fold(0.0, f64::max);
-    let y = Axis::linear(Of::PerSecond, most);
-    let y_slow = Axis::decades(Of::Millis, slow.iter().flat_map(|line| &line.points).map(|(_, y)| *y));
-    let figure = |title: &str, about: &str, y, lines, marks| {
-        let plot = Plot {
-            about: format!("{title}. {about}"),
-            x,
-            y,
-            lines,
-            rules: Vec::new(),
-            marks,
-            x_head: "load",
-        };
-        format!(
-            "<figure><figcaption><h3>{title}</h3><p>{about}</p></figcaption><div class=\"panel\">{}</div></figure>",
-            plot.drawn()
-        )
-    };
-    let marks_again = marks.iter().map(|mark| Mark { label: mark.label.clone(), ..*mark }).collect();
-    let first = figure(
+    let through: Vec<Line> = std::iter::once(come).chain(goodput).collect();
+    let most = |lines: &[Line]| values(lines).into_iter().fold(0.0, f64::max);
+    let (y, y_slow) =
+        (Axis::linear(Of::PerSecond, most(&through)), Axis::decades(Of::Millis, values(&slow).into_iter()));
+    let mut out = figure(
         "Goodput by load",
-        "Events per second that come in and that end well. Past the line they part.",
-        y,
-        through,
-        marks,
+        "Events per second that come in, and those whose sender got a good answer. Where senders wait for answers, \
+         the two part past the line.",
+        (y, through),
+        &sight,
     );
-    let second = figure(
+    out.push_str(&figure(
         "Time by load",
         "99 of 100 good answers (or runs, where nobody waits) take less. Each step upwards is ten times as long.",
-        y_slow,
-        slow,
-        marks_again,
-    );
-    format!("<div class=\"grid\">{first}{second}</div>{}", tried(line))
+        (y_slow, slow),
+        &sight,
+    ));
+    if most(&waits) >= BACKLOG_MIN {
+        out.push_str(&figure(
+            "Backlog by load",
+            "Messages that still wait at the end. Where nobody waits for an answer, this is what grows past the line.",
+            (Axis::linear(Of::Count, most(&waits)), waits),
+            &sight,
+        ));
+    }
+    format!("<div class=\"grid\">{out}</div>{}", tried(line))
+}
+
+/// A figure by load.
+fn figure(
+    title: &str,
+    about: &str,
+    (y, lines): (Axis, Vec<Line>),
+    (points, marks): &(Vec<&CurvePoint>, Vec<Mark>),
+) -> String {
+    let plot = Plot {
+        about: format!("{title}. {about}"),
+        x: Axis::until(Of::Load, points.iter().map(|point| point.load_factor).fold(0.0, f64::max)),
+        y,
+        lines,
+        rules: Vec::new(),
+        marks: marks.iter().map(|mark| Mark { label: mark.label.clone(), ..*mark }).collect(),
+        x_head: "load",
+    };
+    format!(
+        "<figure><figcaption><h3>{title}</h3><p>{about}</p></figcaption><div class=\"panel\">{}</div></figure>",
+        plot.drawn()
+    )
+}
+
+/// A figure's values on the way up, and those on the way back where there are any.
+fn of_both(label: &str, look: usize, points: &[&CurvePoint], of: fn(&CurvePoint) -> f64) -> Vec<Line> {
+    let make = |label: &str, look, points| Line { label: label.into(), points, look, dots: true };
+    let mut lines = vec![make(label, look, series(points, of, false))];
+    if points.iter().any(|point| point.on_way_back) {
+        lines.push(make("on way back", 2, series(points, of, true)));
+    }
+    lines
+}
+
+fn series(points: &[&CurvePoint], of: fn(&CurvePoint) -> f64, back: bool) -> Vec<(f64, f64)> {
+    let points = points.iter().filter(|point| point.on_way_back == back);
+    let mut points: Vec<(f64, f64)> =
+        points.map(|point| (finite(point.load_factor), finite(of(point)))).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
 }
 
 /// Each load that was tried.

@@ -69,7 +69,13 @@ pub(super) fn after(body: &mut Body, simulation: &Simulation) {
         body.section("faults", "Under faults", "", &of_faults(faults));
     }
     let about = "No file states these. Each is a guess with a reason; what you state takes its place.";
-    body.section("assumed", "What is assumed", about, &assumptions(&simulation.assumptions));
+    let (about, assumed) = match simulation.assumptions.as_slice() {
+        [] if simulation.run.is_some() => {
+            ("", "<p>Nothing that was simulated: your files state all of it.</p>".into())
+        }
+        stated => (about, assumptions(stated)),
+    };
+    body.section("assumed", "What is assumed", about, &assumed);
     let about = "Parts of the design that take no part in the simulation.";
     body.section("unmodelled", "What is not modelled", about, &unmodelled(simulation));
     body.section("sure", "How sure this is", "", &sure(simulation));
@@ -143,8 +149,12 @@ fn promises(run: &RunResult) -> String {
 }
 
 fn of_limits(limits: &[LimitResult]) -> String {
+    let used = |one: &&LimitResult| one.peak > 0.0 || one.refused > 0 || one.delayed > 0;
+    let idle: Vec<String> =
+        limits.iter().filter(|one| !used(one)).map(|one| limit_words(&one.limit)).collect();
     let rows: Vec<Row> = limits
         .iter()
+        .filter(used)
         .map(|one| {
             let limit = &one.limit;
             let met = one.first_reached_s.map_or("–".to_string(), |at| format!("{} in", moment(at)));
@@ -172,7 +182,11 @@ fn of_limits(limits: &[LimitResult]) -> String {
         })
         .collect();
     let heads = ["limit", "value", "peak", "used", "first met", "refused", "delayed", "known by"];
-    table("Limits with headroom", &heads, &rows)
+    let mut out = table("Limits with headroom", &heads, &rows);
+    if !idle.is_empty() {
+        let _ = write!(out, "<p class=\"aside\">Not used at all: {}.</p>", cut(&idle.join(", "), 1_000));
+    }
+    out
 }
 
 fn work(run: &RunResult) -> String {

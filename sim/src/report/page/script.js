@@ -26,6 +26,13 @@ for (const plot of document.querySelectorAll("svg.plot")) {
     read.textContent = "";
   });
 }
+// A design that is wider than the page: where it breaks comes into sight.
+for (const region of document.querySelectorAll(".drawing")) {
+  const wall = region.querySelector("g.error");
+  if (!wall) continue;
+  const [box, around] = [wall.getBoundingClientRect(), region.getBoundingClientRect()];
+  if (box.right > around.right) region.scrollLeft = box.right - around.right + 60;
+}
 // Tables by any of their columns.
 for (const table of document.querySelectorAll("table.sorts")) {
   const body = table.tBodies[0];
