@@ -243,7 +243,7 @@ pub(crate) fn design_of(template: String, stated: Option<&str>) -> Result<(Desig
     let inputs = vec![Input { name: "trace".into(), text: template }];
     let imported = import(inputs, &Options::default(), &|_| None);
     let profile = match stated {
-        Some(name) => profile(name)?.0,
+        Some(name) => Stated::of(name)?.profile,
         None => platforms(&imported.design),
     };
     Ok((imported.design, profile))
