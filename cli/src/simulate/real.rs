@@ -134,7 +134,7 @@ impl Real {
         };
         match guest.running.go_on(&self.runner, now, &mut answers) {
             Pause::Asks { at, outgoing } => {
-                let what = number(&[&outgoing.method, &outgoing.uri]);
+                let what = hashed(&[&outgoing.method, &outgoing.uri]);
                 let nth = guest.asked.entry((outgoing.event, what)).or_default();
                 *nth += 1;
                 let pause = GuestPause::Asks(GuestAsks {
@@ -144,7 +144,7 @@ impl Real {
                     patience: outgoing.patience,
                     of: outgoing.event,
                     step: spread(what ^ spread(*nth)),
-                    key: number(&[&outgoing.key]),
+                    key: hashed(&[&outgoing.key]),
                 });
                 if let Some(seen) = &mut self.seen {
                     seen.outgoing.push(outgoing);
@@ -259,7 +259,7 @@ impl Guests for Real {
 }
 
 /// A number that follows from texts.
-fn number(texts: &[&str]) -> u64 {
+fn hashed(texts: &[&str]) -> u64 {
     let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
     bytes.fold(0, |number, byte| spread(number ^ u64::from(byte)))
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use flyball_app::workload::{self, Volume};
-use flyball_core::Span;
+use flyball_core::{Span, model::Checked};
 use flyball_sim::{
     faults::{Seeds, Watch, run_with},
     plan::Plan,
@@ -49,7 +49,7 @@ fn bench(per_second: f64) -> Bench {
     bench_of(application, workload)
 }
 
-fn bench_of(application: Application, mut workload: Workload) -> Bench {
+fn bench_of(application: Checked, mut workload: Workload) -> Bench {
     let example = example();
     // Compiled code is kept among the target's files: no test writes into the example.
     let directory = tempfile::tempdir().unwrap();
