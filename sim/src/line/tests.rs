@@ -16,7 +16,7 @@ fn searched(line: f64, from: i32, width: i32, step: i32) -> (Bracket, Vec<f64>) 
 #[test]
 fn every_search_tries_rungs_of_one_ladder() {
     let mut all = Vec::new();
-    for line in [0.003, 0.5, 0.999, 1.01, 4.1, 9.3, 1_000.0] {
+    for line in [0.003, 0.5, 0.999, 1.01, 4.1, 9.3, 900.0] {
         let (found, tried) = searched(line, 0, WIDTH, DOUBLE);
         let Bracket::Between { holds, breaks } = found else { panic!("{line}: {found:?}") };
         assert!(holds < line && line <= breaks && breaks / holds < 1.05, "{line}: {found:?}");
