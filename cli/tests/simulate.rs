@@ -142,9 +142,8 @@ fn a_directory_with_two_applications_lets_its_user_choose() {
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     }
     // One application is no choice, and `check` reads them all, as ever.
-    let checked = run(folder.path(), &["check", ".", "--format", "json"]);
-    let document: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
-    assert_eq!(document["files_read"], 2, "{document}");
+    let checked = text(&run(folder.path(), &["check", ".", "--format", "json"]).stdout);
+    assert!(checked.contains("fixed.yaml") && checked.contains("template.yaml"), "{checked}");
     fs::remove_file(folder.path().join("fixed.yaml")).unwrap();
     assert_eq!(simulate(folder.path(), &["."]).status.code(), Some(0));
 }

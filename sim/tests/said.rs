@@ -248,7 +248,7 @@ fn no_field_is_always_empty() {
     // Callers who give up, a database with connections of its own, a pool that is too small.
     let web = "duration = \"2m\"\n[traffic.web]\nto = \"GET /\"\npeak_per_s = 60\ntenants = 9\nzipf = 2.0\n\
                [traffic.web.client]\ntimeout = \"1s\"\nretries = 1\nretry_budget_percent = 5\n\
-               [function.Web]\nduration = \"5ms\"\nleak = \"1MiB\"\nmemory = \"100MiB\"\nsteps = [{ call = \"db\" }]\n\
+               [function.Web]\nduration = \"5ms\"\nleak = \"1MiB\"\nmemory = \"100MiB\"\nsteps = [{ call = \"db\", timeout = \"500ms\" }]\n\
                [dependency.db]\nservers = 2\nservice = \"100ms\"\nconnections_max = 40\nstatement_timeout = \"8s\"\n\
                [environments]\nidle_max = \"20s\"\nage_max = \"30s\"\n";
     let small = TEMPLATE
@@ -259,6 +259,12 @@ fn no_field_is_always_empty() {
     // Of what these examples have nothing of: names only where something is there that would fill them.
     let known = [
         "run.about.traffic",
+        "run.nodes.drained_after_s",
+        "run.nodes.dropped",
+        "run.platform.dwell.p50_ms",
+        "run.platform.times.dwell_p50_ms",
+        "run.tenants.shown.dwell.p50_ms",
+        "run.tenants.starved.dwell_p99_ms",
         "run.about.invariants_checked",
         "run.sources.retries_let_be",
         "run.functions.memory_peak_mb",

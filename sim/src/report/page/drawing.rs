@@ -127,9 +127,8 @@ fn findings(design: &Design, simulation: &Simulation) -> Vec<Finding> {
                 if index == 0 { ("first broken", Level::Error) } else { ("broken", Level::Warning) };
             let message =
                 format!("{}: {}", promise.promise, because(broken.because.as_ref(), broken.held_by.as_ref()));
-            let at = broken.because.as_ref().map_or(promise.of.as_str(), |limit| limit.of.as_str());
-            let at = if at.is_empty() { promise.of.as_str() } else { at };
-            findings.extend(finding(design, code, level, message, at, &[]));
+            let at = at(design, broken.because.as_ref(), &broken.path).unwrap_or(&promise.of);
+            findings.extend(finding(design, code, level, message, at, &broken.path));
         }
     }
     findings
@@ -137,11 +136,15 @@ fn findings(design: &Design, simulation: &Simulation) -> Vec<Finding> {
 
 fn of_wall(design: &Design, code: &'static str, level: Level, wall: &Wall) -> Option<Finding> {
     let message = format!("{}: {}", wall.promise, because(wall.because.as_ref(), wall.held_by.as_ref()));
-    // The limit of a node stands there; one that all share is met at the end of the way.
-    let own = wall.because.as_ref().map(|limit: &LimitRef| limit.of.as_str()).filter(|of| !of.is_empty());
-    let exists = |name: &str| design.nodes().any(|(_, node)| node.name == name);
-    let at = own.filter(|name| exists(name)).or_else(|| wall.path.last().map(String::as_str)).unwrap_or("");
+    let at = at(design, wall.because.as_ref(), &wall.path).unwrap_or("");
     finding(design, code, level, message, at, &wall.path)
+}
+
+/// Where it is met: the limit of a node stands there; one that all share is met at the end of the way.
+fn at<'a>(design: &Design, because: Option<&'a LimitRef>, path: &'a [String]) -> Option<&'a str> {
+    let own = because.map(|limit| limit.of.as_str()).filter(|of| !of.is_empty());
+    let exists = |name: &&str| design.nodes().any(|(_, node)| node.name == *name);
+    own.filter(exists).or_else(|| path.last().map(String::as_str))
 }
 
 fn finding(
