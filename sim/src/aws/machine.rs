@@ -250,8 +250,8 @@ struct Doing {
     retries: Vec<u32>,
 }
 
-/// Entries in the history. Assumption: what executions are seen to have, of types that the API names (GetExecutionHistory,
-/// HistoryEventType).
+/// Entries in the history. Assumption: what executions are seen to have, of types that the API names
+/// (GetExecutionHistory, HistoryEventType).
 mod entries {
     /// The execution is started.
     pub(super) const START: u32 = 1;

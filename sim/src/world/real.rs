@@ -237,7 +237,7 @@ impl World<'_> {
         self.release(run.function, run.environment);
         let lasted = self.now.since(run.began);
         if let (Some(faults), Some(real)) = (&mut self.faults, &run.real) {
-            faults.books.real_run(self.now, run.function, run.messages(), &outcome);
+            faults.books.real_run(self.now, run.function, run.messages.as_slice(), &outcome);
             faults.books.outcome(&real.events, &outcome);
         }
         self.tally.run_ended(self.now, run.function, run.tenant, lasted, run.init, &verdict);

@@ -49,7 +49,7 @@ pub(crate) struct Run {
     pub invocation: InvocationId,
     pub function: FunctionNo,
     pub tenant: TenantNo,
-    messages: Messages,
+    pub messages: Messages,
     pub caller: Option<CallerKey>,
     start: Option<Box<Start>>,
     pub environment: Environment,
@@ -664,11 +664,6 @@ impl Run {
     pub(super) fn set_call(&mut self, strand: u16, call: Option<CallKey>) -> Option<CallKey> {
         let calling = self.strands.get_mut(strand as usize)?.call.as_mut()?;
         std::mem::replace(&mut calling.call, call)
-    }
-
-    /// What it is to handle.
-    pub(super) fn messages(&self) -> &[Message] {
-        self.messages.as_slice()
     }
 
     /// A real run asks, for the message at this place.
