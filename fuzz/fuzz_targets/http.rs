@@ -34,10 +34,11 @@ mod gateway {
     pub mod service;
 }
 
-#[path = "../../server/src/lane"]
-mod lane {
-    pub mod wire;
+#[path = "../../host/src/wire.rs"]
+#[allow(dead_code, reason = "the file as it is, not all of it used")]
+mod wire;
 
+mod lane {
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
     pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

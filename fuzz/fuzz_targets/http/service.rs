@@ -22,7 +22,7 @@ use hyper_util::{
 
 use super::{GatewayError, GatewayLimits, head, request, request::Admitted, router::Router};
 use crate::{
-    lane::wire,
+    wire,
     platform::Platform,
     tenants::{Identity, Tenants},
 };
