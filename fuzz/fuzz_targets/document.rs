@@ -2,7 +2,9 @@
 //! docs/fuzzing.md.
 #![no_main]
 
-use flyball_app::document::{DEPTH_MAX, Files, Format, NODES_MAX, Parsed, Span, Tree, parse_all, parse_inside};
+use flyball_app::document::{
+    DEPTH_MAX, Files, Format, NODES_MAX, Parsed, Span, Tree, parse_all, parse_inside,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

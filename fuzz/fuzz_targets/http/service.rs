@@ -22,9 +22,9 @@ use hyper_util::{
 
 use super::{GatewayError, GatewayLimits, head, request, request::Admitted, router::Router};
 use crate::{
-    wire,
     platform::Platform,
     tenants::{Identity, Tenants},
+    wire,
 };
 
 const BODY_BYTES_MAX: u64 = 4 << 10;
