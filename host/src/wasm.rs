@@ -176,8 +176,8 @@ impl WasmHost {
         self.executor.close();
     }
 
-    /// Closes it, and lets nothing go on that runs: each run is dropped at its next turn, and tells that nothing is known
-    /// of it. Waits, blocking, until no guest is on a thread any more, so that the runtime of their I/O may end;
+    /// Closes it, and lets nothing go on that runs: each run is dropped at its next turn, and tells that nothing is
+    /// known of it. Waits, blocking, until no guest is on a thread any more, so that the runtime of their I/O may end;
     /// answers whether that was so within this time.
     pub fn abandon(&self, within: Duration) -> bool {
         self.executor.abandon(within)

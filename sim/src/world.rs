@@ -7,7 +7,8 @@
 //! - `invoke`: what goes into the engine and what it wants done. - `run`: functions as steps.
 //! - `calls`: what they ask dependencies. - `environment`: where they run. - `store`: commits and records. -
 //!   `tally`: what is counted.
-//! - `looks`: what is looked at once a slot. - `faults`: what goes wrong. - `books`: what is known of it without asking the engine.
+//! - `looks`: what is looked at once a slot. - `faults`: what goes wrong. - `books`: what is known of it without asking
+//!   the engine.
 
 mod agenda;
 mod books;

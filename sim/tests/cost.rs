@@ -129,7 +129,8 @@ fn topics_buses_and_state_machines_cost_by_what_comes_in() {
                 Topic: !Ref Orders\n";
     let bus = "  Events:\n    Type: AWS::Events::EventBus\n    Properties:\n      Name: events\n";
     let placed = "      Events:\n        Placed:\n          Type: EventBridgeRule\n          Properties:\n            \
-                  EventBusName: !Ref Events\n            Pattern:\n              detail-type:\n                - placed\n";
+                  EventBusName: !Ref Events\n            Pattern:\n              \
+                  detail-type:\n                - placed\n";
     let cases = [
         ("Orders", format!("{topic}{}", function("F", told)), "SNS", "publishes", 0.50e-6),
         ("Events", format!("{bus}{}", function("F", placed)), "EventBridge", "events", 1e-6),

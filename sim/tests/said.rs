@@ -80,16 +80,17 @@ const SHOPPING: &str = "duration = \"2m\"\n[traffic.orders]\nto = \"POST /orders
     tenants = 20\nzipf = 2.0\n[traffic.orders.client]\ntimeout = \"5s\"\n\
     [function.order]\nduration = \"5ms\"\nsteps = [{ emit = \"paid\" }]\n\
     [function.ship]\nduration = \"100ms\"\nsteps = [{ emit = \"news\" }]\n\
-    [function.tell]\nduration = \"1ms\"\nsteps = [{ call = \"post\" }]\n[dependency.post]\nservers = 8\nservice = \"5ms\"\n";
+    [function.tell]\nduration = \"1ms\"\nsteps = [{ call = \"post\" }]\n[dependency.post]\nservers = 8\n\
+    service = \"5ms\"\n";
 
 const TEMPLATE: &str = "Transform: AWS::Serverless-2016-10-31\nResources:\n  \
     Jobs:\n    Type: AWS::SQS::Queue\n    Properties:\n      VisibilityTimeout: 60\n  \
     Web:\n    Type: AWS::Serverless::Function\n    Properties:\n      Handler: a.b\n      Runtime: python3.13\n      \
-    InlineCode: pass\n      Timeout: 10\n      Events:\n        Get:\n          Type: HttpApi\n          Properties:\n            \
-    Path: /\n            Method: GET\n  \
+    InlineCode: pass\n      Timeout: 10\n      Events:\n        Get:\n          Type: HttpApi\n          \
+    Properties:\n            Path: /\n            Method: GET\n  \
     Work:\n    Type: AWS::Serverless::Function\n    Properties:\n      Handler: a.b\n      Runtime: python3.13\n      \
-    InlineCode: pass\n      Timeout: 30\n      ReservedConcurrentExecutions: 5\n      Events:\n        Jobs:\n          \
-    Type: SQS\n          Properties:\n            Queue: !GetAtt Jobs.Arn\n            BatchSize: 1\n";
+    InlineCode: pass\n      Timeout: 30\n      ReservedConcurrentExecutions: 5\n      Events:\n        \
+    Jobs:\n          Type: SQS\n          Properties:\n            Queue: !GetAtt Jobs.Arn\n            BatchSize: 1\n";
 
 /// Where which application breaks, because of what, who holds it, and the way there: names of the drawing.
 #[test]
@@ -97,7 +98,8 @@ fn the_way_to_a_wall_is_made_of_the_drawings_names_and_is_drawn_in_red() {
     // File, its text, traffic, load; way, limit, holder; red lines and boxes.
     type Case<'a> = (&'a str, &'a str, String, f64, [&'a str; 3], (usize, usize));
     let slow_post = SHOPPING.replace("service = \"5ms\"", "service = \"500ms\"");
-    let web = "duration = \"5m\"\n[traffic.web]\nto = \"GET /\"\npeak_per_s = 200\n[traffic.web.client]\ntimeout = \"2s\"\n\
+    let web = "duration = \"5m\"\n[traffic.web]\nto = \"GET /\"\npeak_per_s = 200\n[traffic.web.client]\n\
+               timeout = \"2s\"\n\
                [function.Web]\nduration = \"5ms\"\nsteps = [{ call = \"db\" }]\n[dependency.db]\nservers = 2\n\
                service = \"100ms\"\n[traffic.Jobs]\npeak_per_s = 2\n[function.Work]\nduration = \"1s\"\n";
     let jobs = "duration = \"20m\"\n[traffic.Jobs]\npeak_per_s = 20\n[function.Work]\nduration = \"1s\"\n";
@@ -248,7 +250,8 @@ fn no_field_is_always_empty() {
     // Callers who give up, a database with connections of its own, a pool that is too small.
     let web = "duration = \"2m\"\n[traffic.web]\nto = \"GET /\"\npeak_per_s = 60\ntenants = 9\nzipf = 2.0\n\
                [traffic.web.client]\ntimeout = \"1s\"\nretries = 1\nretry_budget_percent = 5\n\
-               [function.Web]\nduration = \"5ms\"\nleak = \"1MiB\"\nmemory = \"100MiB\"\nsteps = [{ call = \"db\", timeout = \"500ms\" }]\n\
+               [function.Web]\nduration = \"5ms\"\nleak = \"1MiB\"\nmemory = \"100MiB\"\n\
+               steps = [{ call = \"db\", timeout = \"500ms\" }]\n\
                [dependency.db]\nservers = 2\nservice = \"100ms\"\nconnections_max = 40\nstatement_timeout = \"8s\"\n\
                [environments]\nidle_max = \"20s\"\nage_max = \"30s\"\n";
     let small = TEMPLATE

@@ -1,8 +1,8 @@
 //! What happens at a moment of its own.
 //!
-//! Deadlines are many, one for each run, and hardly ever reached. Those of a function all lie as far ahead, so they come
-//! in the order in which its runs began: a line for each function, whose first is always of a run that is not over.
-//! What is over stays where it is in its line until it is first, or until half of the line is such.
+//! Deadlines are many, one for each run, and hardly ever reached. Those of a function all lie as far ahead, so they
+//! come in the order in which its runs began: a line for each function, whose first is always of a run that is not
+//! over. What is over stays where it is in its line until it is first, or until half of the line is such.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -130,8 +130,8 @@ fn shares(plan: &Plan, tally: &Tally, limit: &LimitRef, from: Time) -> Option<Sh
     (shares.all > 0.0).then_some(shares)
 }
 
-/// Who starves whom, the worst first: one holds at least half of a limit, while others are refused by it, or wait for it
-/// for longer than their runs take.
+/// Who starves whom, the worst first: one holds at least half of a limit, while others are refused by it, or wait for
+/// it for longer than their runs take.
 pub(super) fn starved(plan: &Plan, tally: &Tally, run: &RunResult) -> Vec<Starvation> {
     let mut found = Vec::new();
     for status in &tally.limits {

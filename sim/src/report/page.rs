@@ -115,8 +115,8 @@ fn sections(body: &mut Body, report: &Report<'_>) {
             Err(why) => format!("<p>{}</p>", escaped(&why)),
         };
         let about = "Who gives work to whom. What breaks first is marked in red, with the way that leads there; \
-                     what would break next is marked in amber. Point at a box to read what was found there; a wide design can be \
-                     scrolled.";
+                     what would break next is marked in amber. Point at a box to read what was found there; a \
+                     wide design can be scrolled.";
         body.section("way", "Where it breaks", about, &drawn);
     }
     if let Some(line) = &simulation.load_line {
