@@ -21,8 +21,8 @@ fn workload(text: &str) -> Workload {
     workload::read("traffic.toml", text).unwrap_or_else(|wrong| panic!("{wrong}")).workload
 }
 
-/// One run of a template under a traffic.
-fn run_with(incident: &str, template: &str, workload: &Workload, seed: u64) -> RunResult {
+/// What is simulated of a template under a traffic.
+fn plan(incident: &str, template: &str, workload: &Workload) -> Plan {
     let plan = if template.ends_with(".toml") {
         let read =
             flyball_app::read(template, &text(incident, template)).unwrap_or_else(|wrong| panic!("{wrong}"));
@@ -32,8 +32,12 @@ fn run_with(incident: &str, template: &str, workload: &Workload, seed: u64) -> R
         let imported = import(inputs, &Options::default(), &|_| None);
         Plan::aws(incident, &imported.design, &Profile::built_in("aws").unwrap(), workload)
     };
-    let plan = plan.unwrap_or_else(|problems| panic!("{problems:?}"));
-    flyball_sim::run(&plan, seed, 1.0, &mut |_| false).unwrap()
+    plan.unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// One run of a template under a traffic.
+fn run_with(incident: &str, template: &str, workload: &Workload, seed: u64) -> RunResult {
+    flyball_sim::run(&plan(incident, template, workload), seed, 1.0, &mut |_| false).unwrap()
 }
 
 fn run(incident: &str, template: &str, traffic: &str) -> RunResult {
@@ -49,6 +53,14 @@ fn turned(traffic: &str, key: &str, from: f64, unit: &str, factor: f64) -> Strin
     let stated = format!("{key} = \"{from}{unit}\"");
     assert!(traffic.contains(&stated), "{stated} is not in the file");
     traffic.replace(&stated, &format!("{key} = \"{}{unit}\"", (from * factor).round()))
+}
+
+#[test]
+fn a_database_that_a_dependency_stands_for_is_modelled() {
+    let incident = "2-connection-storm";
+    let stated = text(incident, "traffic.toml");
+    let plan = plan(incident, "template.yaml", &workload(&stated));
+    assert!(plan.unmodelled.is_empty(), "{:?}", plan.unmodelled);
 }
 
 #[test]

@@ -110,8 +110,10 @@ impl Making<'_> {
         let (idle_max, age_max) = self.environments();
         let filters = Filters::new(&self.workload.filters);
         let (assumptions, problems) = (&mut self.gathered.assumptions, &mut self.problems);
-        let (nodes, unmodelled) =
+        let (nodes, mut unmodelled) =
             nodes::nodes(design, profile, &self.places, filters, (assumptions, problems));
+        // What a stated dependency stands for is modelled by it.
+        unmodelled.retain(|part| !self.workload.dependencies.keys().any(|name| name.as_str() == part.name));
         let checked = match application.check() {
             Ok(checked) => Some(Arc::new(checked)),
             Err(found) => {
