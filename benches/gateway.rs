@@ -7,7 +7,7 @@
 use std::{error::Error, fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use flyball_benches::{Arguments, Promise, Report, bare, interleaved, load, platform, process, quantile};
-use process::{Server, free_address, root};
+use process::{Server, end_with_starter, free_address, root};
 
 /// As in the binary, and for all that this process runs: the bare loop too.
 #[global_allocator]
@@ -52,9 +52,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
     let component = root().join("tests/guests/dist/http-hello.wasm");
     if let Some(address) = arguments.get("bare") {
+        end_with_starter();
         return serve_bare(address.parse()?, &component);
     }
     if let Some(address) = arguments.get("flyball") {
+        end_with_starter();
         return platform::serve(address.parse()?, Path::new(arguments.get("directory").unwrap_or(".")));
     }
     let directory = tempfile::tempdir()?;

@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use flyball_benches::{
     Arguments, Promise, Report, platform,
-    process::{Memory, Server, mib, root},
+    process::{Memory, Server, end_with_starter, mib, root},
 };
 use flyball_core::{Name, TenantId};
 use flyball_server::{
@@ -42,9 +42,11 @@ const EXTRAPOLATED: f64 = 10_000.0;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
     if let (Some(address), Some(directory)) = (arguments.get("serve"), arguments.get("directory")) {
+        end_with_starter();
         return platform::serve(address.parse()?, Path::new(directory));
     }
     if let (Some(address), Some(directory)) = (arguments.get("call"), arguments.get("directory")) {
+        end_with_starter();
         return call_and_serve(address.parse()?, Path::new(directory));
     }
     let tenants = arguments.number("tenants", 10_000) as usize;

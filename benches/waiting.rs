@@ -20,7 +20,7 @@ use std::{
 
 use flyball_benches::{
     Arguments, Promise, Report, platform,
-    process::{Server, mib, root},
+    process::{Server, end_with_starter, mib, root},
     quantile,
 };
 use flyball_core::{Attributes, Body, Name, Span, TenantId};
@@ -53,6 +53,7 @@ const SCRIPT: &str = "sleep 800000\n";
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
     if let (Some(address), Some(directory)) = (arguments.get("serve"), arguments.get("directory")) {
+        end_with_starter();
         return platform::serve(address.parse()?, Path::new(directory));
     }
     let events = arguments.number("events", 1_000_000);

@@ -175,7 +175,7 @@ pub fn arrival(caller: CallerId, tenant: TenantId, settled_mark: u64, numbers: &
         as_of: settled_mark,
         found: None,
     });
-    Input::Send(Send {
+    Input::Send(Box::new(Send {
         caller,
         tenant,
         target: target.into(),
@@ -184,5 +184,5 @@ pub fn arrival(caller: CallerId, tenant: TenantId, settled_mark: u64, numbers: &
         delay: if numbers.percent(5) { Span::from_millis(20) } else { Span::ZERO },
         key,
         want_result: false,
-    })
+    }))
 }

@@ -75,7 +75,7 @@ fn fill(engine: &mut Engine, now: Time, count: u64, delay: Span) {
             key: None,
             want_result: false,
         };
-        engine.step(now, Input::Send(send), &mut effects);
+        engine.step(now, Input::Send(Box::new(send)), &mut effects);
         // Runs begin and none ends, so that all slots are taken and the rest waits.
         while let Some(effect) = effects.pop() {
             if let Effect::Commit(commit) = effect {

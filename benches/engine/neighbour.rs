@@ -132,7 +132,7 @@ impl World {
                 key: None,
                 want_result: false,
             };
-            self.plan(at, Input::Send(send));
+            self.plan(at, Input::Send(Box::new(send)));
         }
     }
 

@@ -17,6 +17,8 @@ const SETTLED_FOR: Duration = Duration::from_secs(2);
 const STILL_BYTES: u64 = 256 << 10;
 /// How long that is waited for.
 const SETTLING_MAX: Duration = Duration::from_secs(20);
+/// How long one of our own may take to end by itself.
+const END_MAX: Duration = Duration::from_secs(5);
 
 /// A process that is ended when this is dropped.
 #[derive(Debug)]
@@ -32,7 +34,11 @@ impl Server {
     /// # Errors
     /// Where it can't be started, ends, or does not listen in time.
     pub fn start(command: &mut Command, address: SocketAddr) -> io::Result<Server> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;
+        Server::spawn(command.stdin(Stdio::null()), address)
+    }
+
+    fn spawn(command: &mut Command, address: SocketAddr) -> io::Result<Server> {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;
         let mut server = Server { child, address };
         let end = Instant::now() + START_MAX;
         while std::net::TcpStream::connect(address).is_err() {
@@ -47,7 +53,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts this benchmark again: `--ROLE ADDRESS` and what else is given.
+    /// Starts this benchmark again: `--ROLE ADDRESS` and what else is given. There it calls [`end_with_starter`].
     ///
     /// # Errors
     /// As [`Server::start`].
@@ -58,7 +64,7 @@ impl Server {
         for (name, path) in others {
             command.arg(format!("--{name}")).arg(path);
         }
-        Server::start(&mut command, address)
+        Server::spawn(command.stdin(Stdio::piped()), address)
     }
 
     /// Its memory.
@@ -89,10 +95,25 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if self.child.stdin.take().is_some() {
+            let end = Instant::now() + END_MAX;
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         // One that has ended by itself needs no killing.
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// For a role: this process ends, in good order, when the one that started it drops it or is gone. An instrumented one
+/// writes then what it went through.
+pub fn end_with_starter() {
+    std::thread::spawn(|| {
+        drop(io::copy(&mut io::stdin(), &mut io::sink()));
+        std::process::exit(0);
+    });
 }
 
 /// Resident memory, bytes.

@@ -45,6 +45,7 @@ pub use io::*;
 pub use report::{Counts, EventStatus};
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::{
     BatchNo, Body, CallerId, EdgeIds, EventId, Failure, Fingerprint, InvocationId, Name, Seq, Span, TenantId,
@@ -254,6 +255,12 @@ struct Remembering {
     caller: Option<CallerId>,
 }
 
+/// What an invocation works on. A call is one item, and needs no memory of its own.
+type Items = SmallVec<[Item; 3]>;
+
+/// What becomes of each.
+type Fates = SmallVec<[(Item, Fate); 1]>;
+
 /// An invocation from its start to [`Input::Finished`].
 #[derive(Debug, Hash)]
 struct Running {
@@ -262,7 +269,7 @@ struct Running {
     flow: Ix<fair::Flow>,
     charge: Charge,
     estimate: u64,
-    items: Vec<Item>,
+    items: Items,
     /// Commits that it waits for before it starts.
     awaits: u32,
     ends: Ends,
@@ -297,7 +304,7 @@ enum Then {
 struct Settling {
     function: FunctionIx,
     tenant: TenantIx,
-    fates: Vec<(Item, Fate)>,
+    fates: Fates,
     emitted: Vec<Emitted>,
     /// Emitted events that were stopped at once: dead when this commits.
     stopped: Vec<(EventId, Failure)>,
@@ -421,7 +428,7 @@ impl Engine {
                 self.next_seq = self.next_seq.max(Seq(greatest.0 + 1));
             }
             Input::Opened => self.opened(effects),
-            Input::Send(send) => self.send(send, effects),
+            Input::Send(send) => self.send(*send, effects),
             Input::Call(call) => self.call(call, effects),
             Input::Abandon(caller) => self.abandon(caller),
             Input::Committed(batch, result) => self.committed(batch, result, effects),

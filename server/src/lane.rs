@@ -303,8 +303,8 @@ impl Lane {
     fn refuse_all(&self, inputs: impl IntoIterator<Item = Input>) {
         for input in inputs {
             let caller = match input {
-                Input::Send(SendEvent { caller, .. })
-                | Input::Call(flyball_core::Call { caller, .. })
+                Input::Send(send) => send.caller,
+                Input::Call(flyball_core::Call { caller, .. })
                 | Input::Redrive(caller, ..)
                 | Input::Discard(caller, ..) => caller,
                 _ => continue,
@@ -412,10 +412,13 @@ impl Lane {
             }
             let Some((caller, answer)) = self.caller(None) else { return self.refused() };
             event.caller = caller;
-            self.step(Input::Send(event.clone()));
+            // Only what has a key is ever looked up again.
+            let again = key.is_some().then(|| event.clone());
+            self.step(Input::Send(Box::new(event)));
             let answered = self.hear(answer).await;
-            if answered.answer != Answer::LookAgain {
-                return answered;
+            match again {
+                Some(again) if answered.answer == Answer::LookAgain => event = again,
+                _ => return answered,
             }
         }
         unavailable()

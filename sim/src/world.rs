@@ -441,9 +441,9 @@ impl<'p> World<'p> {
     }
 
     fn finish(mut self) -> Tally {
-        self.count_open();
         self.real_over();
         self.tally.finish(self.now, &self.engine, &self.parts, &self.dependencies, &self.store);
+        self.count_open();
         self.tally
     }
 }

@@ -103,7 +103,8 @@ fn the_way_to_a_wall_is_made_of_the_drawings_names_and_is_drawn_in_red() {
                [function.Web]\nduration = \"5ms\"\nsteps = [{ call = \"db\" }]\n[dependency.db]\nservers = 2\n\
                service = \"100ms\"\n[traffic.Jobs]\npeak_per_s = 2\n[function.Work]\nduration = \"1s\"\n";
     let jobs = "duration = \"20m\"\n[traffic.Jobs]\npeak_per_s = 20\n[function.Work]\nduration = \"1s\"\n";
-    let cases: [Case<'_>; 4] = [
+    let long = "duration = \"5m\"\n[traffic.web]\nto = \"GET /\"\npeak_per_s = 1\n[function.Web]\nduration = \"15s\"\n";
+    let cases: [Case<'_>; 5] = [
         (
             "flyball.toml",
             SHOP,
@@ -129,6 +130,14 @@ fn the_way_to_a_wall_is_made_of_the_drawings_names_and_is_drawn_in_red() {
             (3, 1),
         ),
         ("template.yaml", TEMPLATE, jobs.into(), 1.0, ["Jobs Work", "concurrency Work", ""], (1, 1)),
+        (
+            "template.yaml",
+            TEMPLATE,
+            long.into(),
+            1.0,
+            ["web ServerlessHttpApi Web", "timeout Web", ""],
+            (2, 1),
+        ),
     ];
     for (name, text, traffic, load, said, red) in cases {
         let (run, design) = run(name, text, &traffic, load);

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::release::{self, finish};
+
 /// The benchmarks, in the order of the page.
 const BENCHMARKS: [&str; 9] =
     ["engine", "invocation", "gateway", "events", "neighbour", "waiting", "tenants", "simulate", "calibrate"];
@@ -41,9 +43,13 @@ pub fn run(wanted: &[&str]) -> Result<(), String> {
             "events" => arguments.extend(["--redis".into(), text_of(&redis()?)]),
             _ => {}
         }
-        let mut bench = Command::new("cargo");
+        let (mut bench, target) = release::cargo(&root)?;
         // The whole workspace, so that its dependencies are built with the same features for each.
-        bench.args(["bench", "--workspace", "--locked", "--bench", name, "--"]).args(arguments);
+        bench
+            .args(["bench", "--workspace", "--locked", "--bench", name])
+            .args(target)
+            .arg("--")
+            .args(arguments);
         finish(bench.current_dir(&root))?;
     }
     write_page(&root, &reports)
@@ -51,14 +57,6 @@ pub fn run(wanted: &[&str]) -> Result<(), String> {
 
 fn text_of(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn finish(command: &mut Command) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{command:?} ended with {status}")),
-        Err(error) => Err(format!("{command:?} can't be started: {error}")),
-    }
 }
 
 /// `wasmtime` of the version that Flyball is built with.

@@ -2,6 +2,7 @@
 
 mod compare;
 mod guests;
+mod release;
 mod tidy;
 
 use std::process::ExitCode;
@@ -13,7 +14,10 @@ cargo xtask CHORE
                      (--force: all of them)
   guests --check     fail when a committed guest is older than its sources
   compare [NAME..]   run the benchmarks beside their peers, which are installed
-                     where they are missing, and write docs/performance.md
+                     where they are missing, and write docs/performance.md;
+                     built as the last release was, if there was one
+  release            the binary as it is released: built, trained by the
+                     benchmarks, and built again by what they went through
   tidy               check the repository's rules: which crate may use which,
                      sizes, names, error pages, links, white space, guests
 ";
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
         ["guests", "--force"] => guests::build(true),
         ["guests", "--check"] => guests::check(),
         ["compare", benchmarks @ ..] => compare::run(benchmarks),
+        ["release"] => release::build(),
         ["tidy"] => tidy::check(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

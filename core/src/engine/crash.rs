@@ -135,7 +135,7 @@ impl Engine {
             self.ends_no_more(invocation, &running);
             self.give_back(invocation, &running, Usage::default(), effects);
             let (function, tenant) = (running.function, running.tenant);
-            let fates: Vec<_> = running.items.into_iter().map(|item| (item, Fate::Again)).collect();
+            let fates: super::Fates = running.items.into_iter().map(|item| (item, Fate::Again)).collect();
             for (item, _) in &fates {
                 if let Item::Event(event) = item {
                     let e = &mut self.events[*event];

@@ -9,11 +9,12 @@
 //!   because a run gives back what it was charged to, whatever else has changed meanwhile.
 //! - A flow that can't run is out of the heaps (`Place::Parked`), and comes back when what it waits for
 //!   changes: its own counters, its tenant's, or a moment. A function that can't run keeps its flows but
-//!   is itself out of the top heaps. Nothing is scanned to find the next one.
+//!   its turn does not come (`tops`). Nothing is scanned to find the next one.
 
 use std::collections::BTreeSet;
 
 use flows::Flows;
+use tops::{Top, Tops};
 
 use super::{
     gate::Gate,
@@ -35,7 +36,7 @@ pub(crate) struct FunctionIx(pub(crate) u32);
 type Tag = u128;
 
 /// So that a cost of 1 still counts at the greatest weight.
-const TAG_SCALE: u128 = 10_000;
+const TAG_SCALE: u64 = 10_000;
 
 /// Which heap of its function a flow is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,9 +50,6 @@ enum Class {
 }
 
 const CLASSES: [Class; 3] = [Class::FlowOwed, Class::TenantOwed, Class::Rest];
-
-/// A function's place in a top heap: least tag first, then who came first.
-type Top = (Tag, u64, (FunctionIx, Class));
 
 /// A flow's place in a heap of its function, in the same order. The tenant stands beside it, so that
 /// whether the tag still holds is seen without a look at the flow.
@@ -120,8 +118,6 @@ pub(crate) struct FunctionShare {
     /// What its flows' guarantees still hold back of it.
     held: u32,
     heaps: [Heap<Stand>; 3],
-    /// Where it stands in the top heaps, by class.
-    tops: [Option<(bool, Tag, u64)>; 3],
     /// What one event is thought to cost: a moving average.
     pub(crate) cost_estimate: u64,
 }
@@ -188,9 +184,7 @@ pub(crate) struct Scheduler {
     finishes: Vec<Tag>,
     pub(crate) functions: Vec<FunctionShare>,
     pub(crate) flows: Slab<Flow>,
-    /// Functions by the best flow that is owed, and by the best of the rest.
-    owed: BTreeSet<Top>,
-    rest: BTreeSet<Top>,
+    tops: Tops,
     wakes: BTreeSet<(Time, Wake)>,
     now: Time,
 }
@@ -210,8 +204,7 @@ impl Scheduler {
             finishes: Vec::new(),
             functions: Vec::new(),
             flows: Slab::new(),
-            owed: BTreeSet::new(),
-            rest: BTreeSet::new(),
+            tops: Tops::default(),
             wakes: BTreeSet::new(),
             now: Time(0),
         }
@@ -227,9 +220,9 @@ impl Scheduler {
             charged: 0,
             held: 0,
             heaps: [const { Heap::new() }; 3],
-            tops: [None; 3],
             cost_estimate: 1_000,
         });
+        self.tops.add_function(self.functions.len());
         FunctionIx(self.functions.len() as u32 - 1)
     }
 
@@ -321,12 +314,13 @@ impl Scheduler {
                 self.wakes.insert((self.platform.rate_ready(), Wake::Platform));
                 return None;
             }
-            let shared = self.shared_running < self.shared_cap();
-            let least = self.owed.first().or_else(|| self.rest.first().filter(|_| shared));
-            let (_, _, (function, class)) = *least?;
+            let (function, class, top) = self.tops.first()?;
+            if top.rest && self.shared_running >= self.shared_cap() {
+                return None;
+            }
             let heap = self.functions[function].heap(class);
             let Some(&Stand { tag, flow, tenant, .. }) = heap.first() else {
-                debug_assert!(false, "a function without flows is in no top heap");
+                debug_assert!(false, "it is nobody's turn who has no flows");
                 return None;
             };
             let finish = self.finishes[tenant];
@@ -382,7 +376,8 @@ impl Scheduler {
         }
         let tag = self.finishes[tenant].max(self.virtual_time);
         self.flows[flow].waited_for = None;
-        self.settle_with(flow, Some(tag));
+        self.put(flow, Some(tag));
+        self.refresh(function);
         self.after(tenant, before);
         (charge, estimate)
     }
@@ -406,16 +401,16 @@ impl Scheduler {
         share.gate.leave();
         share.charged -= u32::from(matches!(charge, Charge::Flow | Charge::Tenant));
         share.held += u32::from(charge == Charge::Flow);
-        let weight = u128::from(share.weight);
+        let differs = scaled(actual.abs_diff(estimate), share.weight);
         if actual > estimate {
-            self.finishes[tenant] += u128::from(actual - estimate) * TAG_SCALE / weight;
+            self.finishes[tenant] += differs;
         } else {
-            share.refund += u128::from(estimate - actual) * TAG_SCALE / weight;
+            share.refund += differs;
         }
         if self.functions[function].long {
             self.move_long(false);
         }
-        self.settle(flow);
+        self.put(flow, None);
         self.refresh(function);
         self.after(tenant, before);
         self.forget_if_idle(flow);
@@ -505,7 +500,7 @@ impl Scheduler {
         let (tag, tenant) = (f.tag, f.tenant);
         self.virtual_time = self.virtual_time.max(tag);
         let share = &mut self.tenants[tenant];
-        let full = (u128::from(estimate) * TAG_SCALE / u128::from(share.weight)).max(1);
+        let full = scaled(estimate, share.weight).max(1);
         let refund = share.refund.min(full - 1);
         share.refund -= refund;
         let finish = &mut self.finishes[tenant];
@@ -550,13 +545,23 @@ impl Scheduler {
         }
     }
 
-    /// Puts a flow where it belongs now.
+    /// Puts a flow where it belongs now, and its function too.
     fn settle(&mut self, flow: Ix<Flow>) {
-        self.settle_with(flow, None);
+        let Some((was, is)) = self.put(flow, None) else { return };
+        let function = self.flows[flow].function;
+        // Only where it was and where it is now can another be first.
+        if let Place::Heap(class) = was {
+            self.refresh_class(function, class);
+        }
+        if let Place::Heap(class) = is
+            && was != is
+        {
+            self.refresh_class(function, class);
+        }
     }
 
-    /// Puts a flow where it belongs now, where given with a new start tag, and its function too.
-    fn settle_with(&mut self, flow: Ix<Flow>, mut tag: Option<Tag>) {
+    /// Puts a flow where it belongs now, where given with a new start tag. From where to where, if something changed.
+    fn put(&mut self, flow: Ix<Flow>, mut tag: Option<Tag>) -> Option<(Place, Place)> {
         let place = self.place_for(flow);
         let f = &mut self.flows[flow];
         let (was, function, tenant) = (f.place, f.function, f.tenant);
@@ -564,7 +569,7 @@ impl Scheduler {
             f.waited_for = Some(why);
         }
         if was == place && tag.is_none() {
-            return;
+            return None;
         }
         if was == Place::Idle {
             // It becomes active: its start tag is taken now and kept while it waits.
@@ -583,7 +588,7 @@ impl Scheduler {
         if let Place::Heap(class) = place {
             heaps.heap_mut(class).insert(f.stand(flow));
         }
-        self.refresh(function);
+        Some((was, place))
     }
 
     fn place_for(&mut self, flow: Ix<Flow>) -> Place {
@@ -634,38 +639,30 @@ impl Scheduler {
         }
     }
 
-    /// Puts a function where it belongs in the top heaps.
+    /// Looks anew which flows of a function are its best.
     fn refresh(&mut self, function: FunctionIx) {
-        for (index, class) in CLASSES.into_iter().enumerate() {
-            let share = &self.functions[function];
-            let had = share.tops.get(index).copied().flatten();
-            let best = share.heap(class).first().map(|first| (first.tag, first.tie));
-            if had.is_none() && best.is_none() {
-                continue;
-            }
-            let closed = self.closed(function, class);
-            if closed == Some(Blocker::FunctionRate) {
-                self.wakes.insert((share.gate.rate_ready(), Wake::Function(function)));
-            }
-            let owed = class != Class::Rest || share.charged < share.gate.guarantee;
-            let wanted = best.filter(|_| closed.is_none()).map(|(tag, tie)| (owed, tag, tie));
-            if had == wanted {
-                continue;
-            }
-            if let Some((owed, tag, tie)) = had {
-                self.top(owed).remove(&(tag, tie, (function, class)));
-            }
-            if let Some((owed, tag, tie)) = wanted {
-                self.top(owed).insert((tag, tie, (function, class)));
-            }
-            if let Some(top) = self.functions[function].tops.get_mut(index) {
-                *top = wanted;
-            }
+        for class in CLASSES {
+            self.refresh_class(function, class);
         }
     }
 
-    fn top(&mut self, owed: bool) -> &mut BTreeSet<Top> {
-        if owed { &mut self.owed } else { &mut self.rest }
+    fn refresh_class(&mut self, function: FunctionIx, class: Class) {
+        let had = self.tops.get(function, class);
+        let share = &self.functions[function];
+        let mut wanted = None;
+        if let Some(&Stand { tag, tie, .. }) = share.heap(class).first() {
+            let rest = class == Class::Rest && share.charged >= share.gate.guarantee;
+            match self.closed(function, class) {
+                None => wanted = Some(Top { rest, tag, tie }),
+                Some(Blocker::FunctionRate) => {
+                    self.wakes.insert((share.gate.rate_ready(), Wake::Function(function)));
+                }
+                Some(_) => {}
+            }
+        }
+        if had != wanted {
+            self.tops.set(function, class, wanted);
+        }
     }
 
     /// A flow with nothing to remember needs no entry: tenants times functions may be many.
@@ -676,6 +673,15 @@ impl Scheduler {
             self.tenants[f.tenant].flows.remove(f.function);
             self.flows.remove(flow);
         }
+    }
+}
+
+/// How far a cost moves a tag.
+fn scaled(cost: u64, weight: u32) -> Tag {
+    match cost.checked_mul(TAG_SCALE) {
+        // Nearly always, and many times as quick.
+        Some(product) => Tag::from(product / u64::from(weight)),
+        None => Tag::from(cost) * Tag::from(TAG_SCALE) / Tag::from(weight),
     }
 }
 
@@ -736,13 +742,13 @@ index!(FunctionIx, FunctionShare);
 impl std::hash::Hash for Scheduler {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         (&self.platform, self.shared_running, self.long_running, self.virtual_time, self.ties).hash(state);
-        (&self.tenants, &self.finishes, &self.functions, &self.flows, &self.owed, &self.rest, &self.wakes)
-            .hash(state);
+        (&self.tenants, &self.finishes, &self.functions, &self.flows, &self.tops, &self.wakes).hash(state);
     }
 }
 
 pub(crate) mod audit;
 mod flows;
+mod tops;
 
 /// The moment until which a batch that is not full may wait.
 pub(crate) fn hold(ready_since: Time, window: Span) -> Time {

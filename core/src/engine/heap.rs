@@ -19,6 +19,12 @@ pub(crate) struct Heap<K> {
     buckets: BTreeMap<K, Vec<K>>,
 }
 
+impl<K> Default for Heap<K> {
+    fn default() -> Self {
+        Heap { front: Vec::new(), buckets: BTreeMap::new() }
+    }
+}
+
 impl<K: Ord + Copy> Heap<K> {
     pub(crate) const fn new() -> Self {
         Heap { front: Vec::new(), buckets: BTreeMap::new() }

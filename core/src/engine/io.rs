@@ -25,7 +25,7 @@ pub enum Input {
     /// Everything was restored: work may start.
     Opened,
     /// An event arrives from outside.
-    Send(Send),
+    Send(Box<Send>),
     /// A caller wants a function's answer.
     Call(Call),
     /// A caller has gone. A call that waits is dropped, one that runs ends unheard.

@@ -148,7 +148,7 @@ impl Engine {
     fn alone(&mut self, event: Ix<Event>, fate: Fate) -> (Settling, Vec<Write>) {
         let e = &self.events[event];
         let (tenant, function) = (e.tenant, self.queues[e.queue].function);
-        let fates = vec![(Item::Event(event), fate)];
+        let fates = smallvec::smallvec![(Item::Event(event), fate)];
         let settling = Settling { function, tenant, fates, emitted: Vec::new(), stopped: Vec::new() };
         let mut writes = Vec::new();
         self.write_fates(&settling, &mut writes);

@@ -3,8 +3,8 @@
 use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::{
-    Effect, Effects, Ends, Engine, Event, Item, LOST_AFTER, Level, LimitName, Limited, Note, Phase, QueueIx,
-    Running, Start, StartedEvent, State, Then, Timer, Work,
+    Effect, Effects, Ends, Engine, Event, Item, Items, LOST_AFTER, Level, LimitName, Limited, Note, Phase,
+    QueueIx, Running, Start, StartedEvent, State, Then, Timer, Work,
     ahead::Begun,
     fair::{self, Blocker, Flow, FunctionIx, TenantIx},
     slab::Ix,
@@ -124,7 +124,7 @@ impl Engine {
             flow,
             charge,
             estimate,
-            items: Vec::new(),
+            items: Items::new(),
             awaits: 0,
             ends: Ends::NotStarted,
         };
@@ -135,7 +135,7 @@ impl Engine {
         }
         let Written { writes, under_way } = written;
         let awaits = self.ahead.wait(invocation, under_way) + u32::from(!writes.is_empty());
-        if let Some(running) = self.invocations.get_mut(&invocation) {
+        if let Some(running) = self.invocations.at_mut(place) {
             running.awaits = awaits;
             running.items = items;
         }
@@ -143,15 +143,16 @@ impl Engine {
             self.commit(writes, Then::Start(invocation), effects);
         } else if awaits == 0 {
             // All was written ahead; calls are not written at all.
-            self.started(invocation, effects);
+            self.started_at(invocation, place, effects);
         }
     }
 
     /// The head of a flow, and what may run with it: events of the same queue. A suspect runs alone.
-    fn take_batch(&mut self, flow: Ix<Flow>) -> Vec<Item> {
+    fn take_batch(&mut self, flow: Ix<Flow>) -> Items {
         let ready = &mut self.scheduler.flows[flow].ready;
-        let Some(head) = ready.pop_front() else { return Vec::new() };
-        let mut items = vec![head];
+        let mut items = Items::new();
+        let Some(head) = ready.pop_front() else { return items };
+        items.push(head);
         if let Item::Event(event) = head {
             let queue: QueueIx = self.events[event].queue;
             let crashes_max = self.application.limits.crashes_max;
@@ -218,7 +219,18 @@ impl Engine {
 
     /// The attempt is durable, or nothing had to be: the invocation starts.
     pub(super) fn started(&mut self, invocation: InvocationId, effects: &mut Effects) {
-        let Some(running) = self.invocations.get_mut(&invocation) else { return };
+        if let Some(place) = self.invocations.place(&invocation) {
+            self.started_at(invocation, place, effects);
+        }
+    }
+
+    fn started_at(
+        &mut self,
+        invocation: InvocationId,
+        place: Ix<Entry<InvocationId, Running>>,
+        effects: &mut Effects,
+    ) {
+        let Some(running) = self.invocations.at_mut(place) else { return };
         running.ends = Ends::Deadline;
         let function = self.functions[running.function].clone();
         let deadline = self.now.after(self.terms[running.function].timeout);

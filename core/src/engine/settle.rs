@@ -1,8 +1,8 @@
 //! How invocations end: outcomes commit once, failures are tried again or go to the dead letters.
 
 use super::{
-    Effect, Effects, Emitted, Engine, Event, Fate, Item, Note, Phase, QueueIx, RECENT_MAX, Running, Settling,
-    State, Then, fair::TenantIx, slab::Ix,
+    Effect, Effects, Emitted, Engine, Event, Fate, Fates, Item, Note, Phase, QueueIx, RECENT_MAX, Running,
+    Settling, State, Then, fair::TenantIx, slab::Ix,
 };
 use crate::{
     Body, Emit, Envelope, EventId, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, TenantId,
@@ -23,7 +23,7 @@ impl Engine {
         self.give_back(invocation, &running, usage, effects);
         let Running { function, tenant, items, .. } = running;
         let tenant_id = self.tenant_ids[tenant];
-        let fates = Vec::with_capacity(items.len());
+        let fates = Fates::with_capacity(items.len());
         let mut settling = Settling { function, tenant, fates, emitted: Vec::new(), stopped: Vec::new() };
         let mut writes = Vec::new();
         let mut results = results.into_iter();
@@ -387,7 +387,7 @@ impl Engine {
             self.remove_event(emitted.event);
         }
         let mut rest =
-            Settling { function, tenant, fates: Vec::new(), emitted: Vec::new(), stopped: Vec::new() };
+            Settling { function, tenant, fates: Fates::new(), emitted: Vec::new(), stopped: Vec::new() };
         // In reverse, because each goes to the head of its flow.
         for (item, fate) in fates.into_iter().rev() {
             self.forget_verdict(item, &fate);

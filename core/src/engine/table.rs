@@ -42,6 +42,16 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.entries.get_mut(*self.places.get(key)?).map(|entry| &mut entry.value)
     }
 
+    /// Where the value of a key lies.
+    pub(crate) fn place(&self, key: &K) -> Option<Ix<Entry<K, V>>> {
+        self.places.get(key).copied()
+    }
+
+    /// What lies there.
+    pub(crate) fn at_mut(&mut self, ix: Ix<Entry<K, V>>) -> Option<&mut V> {
+        self.entries.get_mut(ix).map(|entry| &mut entry.value)
+    }
+
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let ix = self.places.remove(key)?;
         self.entries.remove(ix).map(|entry| entry.value)
@@ -122,6 +132,7 @@ mod tests {
                         prop_assert_eq!(table.remove(&key), model.remove(&key));
                         if let Some(place) = places.remove(&key) {
                             prop_assert_eq!(table.key(place), None);
+                            prop_assert_eq!(table.at_mut(place), None);
                         }
                     }
                 }
@@ -130,6 +141,7 @@ mod tests {
                 }
                 for (key, place) in &places {
                     prop_assert_eq!(table.key(*place), Some(*key));
+                    prop_assert_eq!(table.at_mut(*place), model.get_mut(key));
                 }
                 // In the order of the places, each under its own.
                 let walked: Vec<_> = table.iter().map(|(place, entry)| (place, entry.key, entry.value)).collect();

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{PendingCall, fair::FunctionIx, slab::Ix};
+use super::{PendingCall, fair::FunctionIx, heap::Heap, slab::Ix};
 use crate::{EventId, InvocationId, Time, record::Bucket};
 
 /// What happens then. In this order where it happens at the same time.
@@ -27,7 +27,7 @@ pub(super) struct Timers {
     /// By the number of the function.
     lines: Vec<Line>,
     /// The first of each line.
-    firsts: BTreeSet<(Time, FunctionIx)>,
+    firsts: Heap<(Time, FunctionIx)>,
 }
 
 #[derive(Debug, Default, Hash)]

@@ -291,7 +291,7 @@ impl World {
         let caller = self.caller();
         let tenant = TenantId(tenant);
         let key = key.map(|key| self.keyed(tenant, target, key, "same"));
-        self.step(Input::Send(Send {
+        self.step(Input::Send(Box::new(Send {
             caller,
             tenant,
             target: target.to_string(),
@@ -300,7 +300,7 @@ impl World {
             delay: Span::ZERO,
             key,
             want_result: false,
-        }));
+        })));
         caller
     }
 

@@ -5,7 +5,7 @@ use flyball_core::{Level, LimitName, LimitStatus, Limited};
 use super::seconds;
 use crate::{
     plan::{Plan, Platform},
-    result::{Basis, DependencyResult, LimitRef, LimitResult, RunResult, Scope, figure},
+    result::{Basis, DependencyResult, FunctionResult, LimitRef, LimitResult, RunResult, Scope, figure},
     world::Tally,
 };
 
@@ -176,7 +176,7 @@ pub(super) fn reference(plan: &Plan, name: &LimitName, value: u64) -> LimitRef {
 /// The limit that is most likely behind a trouble, which hits these functions from that moment on: the one that refused
 /// most, unless that is of slots which are full of runs that wait for a dependency; else that of a dependency of theirs
 /// that was at work all the time; else one of theirs that was full; else a dependency that had no room; else whatever
-/// was full.
+/// was full; else the timeout of one of them whose runs mostly fail by it.
 pub(super) fn behind(run: &RunResult, functions: &[String], at_s: f64) -> Option<LimitRef> {
     let limits = &run.limits;
     let full = |limit: &&LimitResult| limit.peak >= limit.limit.value && limit.limit.value > 0.0;
@@ -204,7 +204,20 @@ pub(super) fn behind(run: &RunResult, functions: &[String], at_s: f64) -> Option
         .or_else(|| limits.iter().filter(full).find(dependency))
         .or_else(|| limits.iter().find(full))
         .or_else(|| limits.iter().filter(|limit| limit.delayed > 0).max_by_key(|limit| limit.delayed));
-    found.map(|limit| limit.limit.clone())
+    found.map(|limit| limit.limit.clone()).or_else(|| timeout(run, functions))
+}
+
+/// The timeout of the function among these that it ends most runs of, where it is what mostly fails them.
+fn timeout(run: &RunResult, functions: &[String]) -> Option<LimitRef> {
+    let ended = |f: &&FunctionResult| f.timeouts * 2 > f.failed.values().sum::<u64>();
+    let theirs = run.functions.iter().filter(|f| functions.contains(&f.name)).filter(ended);
+    theirs.max_by_key(|f| f.timeouts).map(|f| LimitRef {
+        name: "timeout".into(),
+        scope: Scope::Function,
+        of: f.name.clone(),
+        value: f.timeout_s,
+        unit: "s".into(),
+    })
 }
 
 /// How much of a dependency's servers was at work from a moment on, over a tenth of the time, percent.

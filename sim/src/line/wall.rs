@@ -1,5 +1,7 @@
 //! What breaks first, and what is behind it.
 
+use flyball_core::Span;
+
 use super::{
     Bracket, Trial, Trials, WIDTH_COARSE, bracket,
     recovery::{self, WayBack},
@@ -8,7 +10,7 @@ use super::{
     side_by_side,
 };
 use crate::{
-    plan::{Plan, Problem},
+    plan::{Plan, Platform, Problem},
     result::{LimitRef, LineVerdict, LoadLineResult, Raising, RunResult, Scope, Wall, WallSide, figure},
 };
 
@@ -176,6 +178,12 @@ impl Plan {
                         let rate = function.limits.rate.as_mut()?;
                         double(&mut rate.per_second);
                         double(&mut rate.burst);
+                    }
+                    // That of Lambda is as long as it can be where it is reached by what must take so long.
+                    "timeout" if plan.platform == Platform::Flyball => {
+                        function.timeout = Span(function.timeout.0.saturating_mul(2));
+                        let planned = plan.functions.iter_mut().find(|f| f.label == limit.of)?;
+                        planned.timeout = function.timeout;
                     }
                     _ => return None,
                 }

@@ -98,6 +98,24 @@ impl<T: Slot> Series<T> {
         }
     }
 
+    /// All slots as one.
+    pub fn total(&self) -> T {
+        let mut total = T::default();
+        self.slots.iter().for_each(|slot| total.join(slot));
+        total
+    }
+
+    /// Adds what another counted of the same run, slot by slot. Both are closed.
+    pub fn add(&mut self, other: &Series<T>) {
+        debug_assert_eq!(
+            (self.start, self.slot, self.slots.len()),
+            (other.start, other.slot, other.slots.len())
+        );
+        for (mine, theirs) in self.slots.iter_mut().zip(&other.slots) {
+            mine.join(theirs);
+        }
+    }
+
     /// The slots with the times at which they begin.
     pub fn iter(&self) -> impl Iterator<Item = (Time, &T)> {
         self.slots.iter().enumerate().map(|(place, slot)| (self.begin_of(place), slot))
@@ -152,11 +170,18 @@ impl GaugeSlot {
     /// It had a value for so many microseconds.
     fn add(&mut self, value: f64, micros: f64) {
         if micros > 0.0 {
-            self.max = self.max.max(value);
-            self.last = value;
+            self.turn_to(value);
             self.integral += value * micros;
             self.covered += micros;
         }
+    }
+
+    /// It has a value, which is never NaN.
+    fn turn_to(&mut self, value: f64) {
+        if value > self.max {
+            self.max = value;
+        }
+        self.last = value;
     }
 
     /// The mean over the slot's time.
@@ -196,23 +221,20 @@ impl GaugeSeries {
     /// It has that value from now on. A moment before the last one counts as the last one.
     pub fn set(&mut self, now: Time, value: f64) {
         // Most changes are within one slot.
-        if self.since <= now && self.series.is_at(self.since) && self.series.is_at(now) {
-            let lasted = micros(self.since, now);
-            let before = std::mem::replace(&mut self.value, value);
-            self.since = now;
-            self.series.update(now, |slot| {
-                slot.add(before, lasted);
-                slot.max = slot.max.max(value);
-                slot.last = value;
-            });
+        let series = &mut self.series;
+        if series.from <= self.since
+            && self.since <= now
+            && now < series.until
+            && let Some(slot) = series.slots.get_mut(series.at)
+        {
+            slot.add(self.value, micros(self.since, now));
+            slot.turn_to(value);
+            (self.since, self.value) = (now, value);
             return;
         }
         self.advance(now);
         self.value = value;
-        self.series.update(self.since, |slot| {
-            slot.max = slot.max.max(value);
-            slot.last = value;
-        });
+        self.series.update(self.since, |slot| slot.turn_to(value));
     }
 
     /// The run ends; see [`Series::close`].

@@ -279,7 +279,8 @@ pub(super) fn because(limit: Option<&LimitRef>, held_by: Option<&Holder>) -> Str
     let Some(limit) = limit else {
         return "no limit was met: functions or what they depend on fail by themselves".into();
     };
-    let mut said = format!("{} is used up: {}", limit_words(limit), with_unit(limit.value, &limit.unit));
+    let how = if limit.name == "timeout" { "ends its runs" } else { "is used up" };
+    let mut said = format!("{} {how}: {}", limit_words(limit), with_unit(limit.value, &limit.unit));
     if let Some(holder) = held_by {
         let share = percent(holder.share_percent);
         let by = scoped(holder.scope, &holder.name);

@@ -371,7 +371,7 @@ impl World<'_> {
                 {
                     request.caller = Some(caller);
                 }
-                self.step(Input::Send(send));
+                self.step(Input::Send(Box::new(send)));
                 return;
             }
             _ => {

@@ -1,10 +1,10 @@
 //! What goes into the engine, and what it wants done.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem::take};
 
 use flyball_core::{
-    Answer, Call, CallerId, Effect, Failure, FailureKind, Input, InvocationId, KeyedCall, Note, Outcome,
-    Refusal, Start, TenantId, Work,
+    Answer, Call, CallerId, Commit, Effect, Failure, FailureKind, Input, InvocationId, KeyedCall, Note,
+    Outcome, Refusal, Start, TenantId, Work,
 };
 use slotmap::{Key, KeyData};
 
@@ -118,31 +118,36 @@ impl World<'_> {
     pub(super) fn do_effects(&mut self) {
         self.draining = true;
         while !self.effects.is_empty() {
-            let mut effects = std::mem::replace(&mut self.effects, std::mem::take(&mut self.spare));
-            for effect in effects.drain(..) {
+            let mut effects = std::mem::replace(&mut self.effects, take(&mut self.spare));
+            // Where they lie: to move each costs more than most of them do.
+            for effect in &mut effects {
                 self.effect(effect);
             }
+            effects.clear();
             self.spare = effects;
         }
         self.draining = false;
     }
 
-    fn effect(&mut self, effect: Effect) {
+    fn effect(&mut self, effect: &mut Effect) {
         match effect {
-            Effect::Commit(commit) => self.commit(commit),
+            Effect::Commit(commit) => {
+                let (checks, writes) = (take(&mut commit.checks), take(&mut commit.writes));
+                self.commit(Commit { batch: commit.batch, checks, writes });
+            }
             Effect::Start(start) => self.start(start),
-            Effect::Stop(invocation) => self.stop(invocation),
-            Effect::Answer(caller, answer) => self.answered(caller, answer),
+            Effect::Stop(invocation) => self.stop(*invocation),
+            Effect::Answer(caller, answer) => self.answered(*caller, answer),
             Effect::Note(note) => self.note(note),
         }
     }
 
-    fn note(&mut self, note: Note) {
-        self.book_note(&note);
+    fn note(&mut self, note: &Note) {
+        self.book_note(note);
         if let Note::Started { function, tenant, dwell, waited_for, attempt, .. } = note {
-            let Some(function) = self.function_named(&function) else { return };
-            let of = (function, self.tenant_of(tenant));
-            self.tally.started_item(self.now, of, dwell, attempt, waited_for.as_ref());
+            let Some(function) = self.function_named(function) else { return };
+            let of = (function, self.tenant_of(*tenant));
+            self.tally.started_item(self.now, of, *dwell, *attempt, waited_for.as_ref());
         }
     }
 
@@ -212,11 +217,11 @@ impl World<'_> {
         self.call(function, Who::Part(part, token), first, batch, None);
     }
 
-    fn start(&mut self, start: Start) {
+    fn start(&mut self, start: &Start) {
         let (function, tenant, messages, caller) = match &start.work {
             Work::Call { caller, .. } => {
                 let Some(entry) = self.callers.get_mut(caller_key(*caller)) else { return };
-                let batch = std::mem::take(&mut entry.batch);
+                let batch = take(&mut entry.batch);
                 let messages =
                     if batch.is_empty() { Messages::One(entry.message) } else { Messages::Many(batch) };
                 let Some(function) = entry.function else { return };
@@ -230,9 +235,9 @@ impl World<'_> {
         };
         if self.faults.is_some() {
             let first = messages.as_slice().first().copied();
-            self.book_start(&start, function, first.as_ref().filter(|_| caller.is_some()));
+            self.book_start(start, function, first.as_ref().filter(|_| caller.is_some()));
         }
-        self.begin_run(&start, function, tenant, messages, caller);
+        self.begin_run(start, function, tenant, messages, caller);
     }
 
     /// The engine is gone for now.
@@ -246,16 +251,16 @@ impl World<'_> {
         u32::try_from(at).ok().map(FunctionNo)
     }
 
-    fn answered(&mut self, id: CallerId, answer: Answer) {
+    fn answered(&mut self, id: CallerId, answer: &Answer) {
         if self.faults.is_some() {
-            self.book_answer(id, &answer);
+            self.book_answer(id, answer);
         }
         let Some(mut caller) = self.callers.remove(caller_key(id)) else { return };
         let verdict = match answer {
             Answer::Accepted { .. } | Answer::Done { .. } => caller.verdict.take().unwrap_or(Verdict::Done),
             Answer::Failed { failure, .. } => caller.verdict.take().unwrap_or(Verdict::Failed(failure.kind)),
             Answer::Refused(Refusal::Throttled { limit, .. }) => {
-                let limit = Throttle::Limit(limit);
+                let limit = Throttle::Limit(limit.clone());
                 if let Some(function) = caller.function {
                     self.tally.throttled(self.now, function, caller.message.tenant, &limit);
                 }
@@ -283,7 +288,7 @@ impl World<'_> {
 
     pub(super) fn tell_part(&mut self, part: NodeNo, token: u64, verdict: Verdict) {
         let now = self.now;
-        let mut asks = std::mem::take(&mut self.asks);
+        let mut asks = take(&mut self.asks);
         if let Some(part) = self.parts.get_mut(part.0 as usize) {
             part.answered(now, token, verdict, &mut asks);
         }

@@ -572,7 +572,7 @@ impl World<'_> {
             // The engine that wanted it is gone.
             return;
         }
-        let (invocation, outcome) = (run.invocation, self.outcome(run, failure));
+        let (invocation, outcome) = (run.invocation, self.outcome(&run, failure));
         self.finished(invocation, outcome);
     }
 
@@ -619,7 +619,7 @@ impl World<'_> {
         None
     }
 
-    fn outcome(&mut self, run: Run, failure: Option<Failure>) -> Outcome {
+    fn outcome(&mut self, run: &Run, failure: Option<Failure>) -> Outcome {
         let plan = self.plan.functions.get(run.function.0 as usize);
         let usage = Usage {
             busy: run.busy,

@@ -88,6 +88,7 @@ pub(crate) struct SourceTally {
     /// At the end: requests still open that are younger than the slowest answer.
     pub open_lately: u64,
     pub troubles: BTreeMap<Trouble, u64>,
+    /// Added up when the run is over.
     pub latency: Histogram,
     pub arrivals_over: Series<u64>,
     pub requests_over: Series<u64>,
@@ -124,6 +125,7 @@ pub(crate) struct FunctionTally {
     /// Runs that ended well, for nobody.
     pub orphans: u64,
     pub memory_peak_mb: f64,
+    /// Added up when the run is over.
     pub dwell: Histogram,
     pub dwell_over: Series<Histogram>,
     pub running: u32,
@@ -174,6 +176,7 @@ pub(crate) struct DependencyTally {
     pub connections: GaugeSeries,
     pub in_service: GaugeSeries,
     pub waiting: GaugeSeries,
+    /// Added up when the run is over.
     pub latency: Histogram,
     pub latency_over: Series<Histogram>,
     pub first_refused: Option<Time>,
@@ -208,6 +211,7 @@ pub(crate) struct Tally {
     pub running: u32,
     pub concurrency: GaugeSeries,
     pub throttled_over: Series<u64>,
+    /// Added up when the run is over.
     pub dwell: Histogram,
     pub dwell_over: Series<Histogram>,
     pub limits: Vec<LimitStatus>,
@@ -413,7 +417,6 @@ impl Tally {
     pub(super) fn answered(&mut self, now: Time, source: u32, took: Span) {
         if let Some(books) = self.sources.get_mut(source as usize) {
             books.answered += 1;
-            books.latency.record(took);
             books.answered_over.update(now, |slot| *slot += 1);
             books.latency_over.update(now, |slot| slot.record(took));
         }
@@ -465,9 +468,7 @@ impl Tally {
         attempt: u16,
         waited_for: Option<&LimitName>,
     ) {
-        self.dwell.record(dwell);
         if let Some(books) = self.functions.get_mut(function.0 as usize) {
-            books.dwell.record(dwell);
             books.dwell_over.update(now, |slot| slot.record(dwell));
             books.attempts_peak = books.attempts_peak.max(u64::from(attempt));
             if let Some(limit) = waited_for {
@@ -479,7 +480,6 @@ impl Tally {
                 }
             }
         }
-        self.dwell_over.update(now, |slot| slot.record(dwell));
         if let Some(books) = self.tenant(tenant) {
             books.dwell.record(dwell);
         }
@@ -596,7 +596,6 @@ impl Tally {
     ) {
         if let Some(books) = self.dependencies.get_mut(dependency.0 as usize) {
             books.answered += u64::from(matches!(answer, Answer::Done | Answer::Duplicate));
-            books.latency.record(took);
             books.latency_over.update(now, |slot| slot.record(took));
         }
     }
@@ -673,6 +672,22 @@ impl Tally {
             dependency.in_service.close(now);
             dependency.waiting.close(now);
             dependency.latency_over.close(now);
+        }
+        self.add_up();
+    }
+
+    /// What was counted once, by slot, for the whole of it too.
+    fn add_up(&mut self) {
+        for function in &mut self.functions {
+            function.dwell = function.dwell_over.total();
+            self.dwell.merge(&function.dwell);
+            self.dwell_over.add(&function.dwell_over);
+        }
+        for source in &mut self.sources {
+            source.latency = source.latency_over.total();
+        }
+        for dependency in &mut self.dependencies {
+            dependency.latency = dependency.latency_over.total();
         }
     }
 }
