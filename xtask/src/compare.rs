@@ -94,20 +94,46 @@ fn redis() -> Result<PathBuf, String> {
     found.ok_or_else(|| "redis-server is not there; install it (Debian: apt-get install redis-server)".into())
 }
 
-/// Puts the reports that there are between the page's marks.
+/// Puts the reports that there are between the page's marks, each with its date. What was not measured stays as it was.
 fn write_page(root: &Path, reports: &Path) -> Result<(), String> {
     let path = root.join(PAGE);
     let page = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let marks = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = marks.ok_or_else(|| format!("{PAGE} has lost its marks"))?;
-    let mut measured = format!("Measured {} on {}.\n", date(), machine());
+    let marks = page.split_once(BEGIN).and_then(|(before, rest)| {
+        let (measured, after) = rest.split_once(END)?;
+        Some((before, measured, after))
+    });
+    let (before, measured, after) = marks.ok_or_else(|| format!("{PAGE} has lost its marks"))?;
+    let (built, _) = release::cargo(root)?;
+    let built = if built.get_envs().next().is_some() { ", built as released" } else { "" };
+    let mut tables = Vec::new();
     for name in BENCHMARKS {
-        let Ok(table) = fs::read_to_string(reports.join(format!("{name}.md"))) else { continue };
-        measured.push('\n');
-        measured.push_str(&table);
+        let report = reports.join(format!("{name}.md"));
+        let Ok(table) = fs::read_to_string(&report) else { continue };
+        tables.push((name, table));
+        // The next run must not take it for its own.
+        fs::remove_file(&report).map_err(|error| format!("{}: {error}", report.display()))?;
     }
+    let parts = joined(measured, &tables, &format!("{}{built}", date()));
+    let measured = format!("Measured on {}.\n\n{parts}\n", machine());
     let page = format!("{before}{BEGIN}{measured}{END}{after}");
     fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The parts of the page, those that were measured now in place of those of before.
+fn joined(page: &str, tables: &[(&str, String)], when: &str) -> String {
+    // What comes before the first part is about the machine.
+    let mut parts: Vec<String> =
+        page.split("\n### ").skip(1).map(|part| format!("### {}", part.trim_end())).collect();
+    for (name, table) in tables {
+        let title = format!("### `{name}`");
+        let rest = table.trim().strip_prefix(&title).unwrap_or(table).trim();
+        let part = format!("{title}\n\n{when}: {rest}");
+        match parts.iter_mut().find(|part| part.starts_with(&title)) {
+            Some(old) => *old = part,
+            None => parts.push(part),
+        }
+    }
+    parts.join("\n\n")
 }
 
 fn date() -> String {
@@ -135,4 +161,21 @@ fn machine() -> String {
         "{processors} processors ({model}), {} GiB, Linux {kernel}, a virtual machine shared with others",
         kibibytes.div_ceil(1 << 20)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_measured_takes_the_place_of_what_was_before_and_the_rest_stays() {
+        let page = "Measured on a machine.\n\n### `engine`\n\nold: 1\n\n### `gateway`\n\nold: 2\n";
+        let tables = [
+            ("gateway", "### `gateway`\n\n16 connections.\n".to_string()),
+            ("events", "### `events`\n\n1 KiB.".to_string()),
+        ];
+        let expected = "### `engine`\n\nold: 1\n\n### `gateway`\n\nnow: 16 connections.\n\n\
+                        ### `events`\n\nnow: 1 KiB.";
+        assert_eq!(joined(page, &tables, "now"), expected);
+    }
 }

@@ -15,7 +15,8 @@ const INSTRUMENTED: &str = "target/pgo/instrumented";
 const RAW: &str = "target/pgo/raw";
 const PROFILE: &str = "target/pgo/flyball.profdata";
 const RELEASE: &str = "target/pgo/release";
-/// What trains it, each with its arguments: whatever is served, and what is simulated.
+/// What trains it, each with its arguments: whatever is served, and what is simulated. The profile knows code by its
+/// place: built with other settings than the release, most of it would pass for code that never runs.
 const TRAINING: [(&str, &[&str]); 4] = [
     ("engine", &["--rounds", "1"]),
     ("simulate", &["--rounds", "1"]),
@@ -40,8 +41,6 @@ pub fn build() -> Result<(), String> {
     for (name, arguments) in TRAINING {
         let mut bench = compiler.cargo(&root, INSTRUMENTED, &format!("-Cprofile-generate={}", raw.display()));
         bench.args(["bench", "--workspace", "--locked", "--bench", name]).args(compiler.target());
-        // Nothing of it is measured, and to optimise all of it together takes minutes.
-        bench.env("CARGO_PROFILE_BENCH_LTO", "off").env("CARGO_PROFILE_BENCH_CODEGEN_UNITS", "16");
         finish(bench.arg("--").args(arguments))?;
     }
     eprintln!("xtask: 2 of 3: the profile");

@@ -17,11 +17,6 @@ use super::Lane;
 
 /// How often the lane's time is made durable, whether or not anything happens.
 const SAVE_NOW_EVERY: Duration = Duration::from_secs(30);
-/// Under load, transactions begin so far apart: most of what one costs does not depend on how much is in it, and where
-/// the disk is quick there would be thousands a second with little in each.
-const APART: Duration = Duration::from_millis(1);
-/// Fewer batches than this are no load, and wait for no others.
-const LOAD_BATCHES: usize = 8;
 /// Batches in one transaction.
 const GROUP_BATCHES_MAX: usize = 512;
 /// Bytes of bodies in one transaction, after which no further batch is added.
@@ -54,7 +49,6 @@ pub(super) fn start(
 fn run(lane: &Weak<Lane>, commits: &mpsc::Receiver<(u64, Commit)>, tell: &mpsc::Sender<Told>) {
     let mut waiting = Waiting { generation: 0, next: BatchNo(1), commits: BTreeMap::new() };
     let mut saved = Instant::now();
-    let mut begun = Instant::now();
     loop {
         match commits.recv_timeout(SAVE_NOW_EVERY) {
             Ok(first) => waiting.add(first),
@@ -64,8 +58,6 @@ fn run(lane: &Weak<Lane>, commits: &mpsc::Receiver<(u64, Commit)>, tell: &mpsc::
         while let Ok(more) = commits.try_recv() {
             waiting.add(more);
         }
-        waiting.gather(commits, begun + APART);
-        begun = Instant::now();
         let Some(lane) = lane.upgrade() else { return };
         // The generation changes on this thread only: in `poison`, under `commit`.
         while let Some(group) = waiting.group(lane.generation()) {
@@ -94,19 +86,6 @@ impl Waiting {
         }
         if generation == self.generation {
             self.commits.insert(commit.batch, commit);
-        }
-    }
-
-    /// Where there is load: takes what else comes until then.
-    fn gather(&mut self, commits: &mpsc::Receiver<(u64, Commit)>, until: Instant) {
-        if self.commits.len() < LOAD_BATCHES {
-            return;
-        }
-        while self.commits.len() < GROUP_BATCHES_MAX
-            && let Some(left) = until.checked_duration_since(Instant::now())
-            && let Ok(more) = commits.recv_timeout(left)
-        {
-            self.add(more);
         }
     }
 

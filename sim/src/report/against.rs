@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    answer::limit_words,
+    answer::{how_met, limit_words},
     numbers::{factor, finite, millis, plain, rate, usd, with_unit},
 };
 use crate::result::{LimitRef, LineVerdict, LoadLineResult, RunResult, Scope, Simulation, Wall};
@@ -226,7 +226,9 @@ fn other_promise(before: Side<'_>, after: Side<'_>) -> Option<String> {
 
 fn wall_words(wall: &Wall) -> String {
     match &wall.because {
-        Some(limit) => format!("{} ({}) is used up", limit_words(limit), with_unit(limit.value, &limit.unit)),
+        Some(limit) => {
+            format!("{} ({}) {}", limit_words(limit), with_unit(limit.value, &limit.unit), how_met(limit))
+        }
         None => format!("{} breaks without a limit being met", wall.promise),
     }
 }

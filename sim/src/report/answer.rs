@@ -132,7 +132,7 @@ fn of_line(line: &LoadLineResult, run: Option<&RunResult>) -> Answer {
 fn first_limit(line: &LoadLineResult) -> String {
     let Some(wall) = &line.wall else { return String::new() };
     match &wall.because {
-        Some(limit) => format!(": {} is used up", limit_words(limit)),
+        Some(limit) => format!(": {}", met(limit)),
         None => format!(": {} is broken ({})", wall.promise, with_unit(wall.value, &wall.unit)),
     }
 }
@@ -185,8 +185,7 @@ fn of_run(run: &RunResult) -> Answer {
         1 if promises == 1 => format!("{name} breaks its promise at {load}."),
         number => {
             let because = first.broken.as_ref().and_then(|broken| broken.because.as_ref());
-            let because =
-                because.map_or(String::new(), |limit| format!(": {} is used up", limit_words(limit)));
+            let because = because.map_or(String::new(), |limit| format!(": {}", met(limit)));
             format!("{name} breaks {} of {} at {load}{because}.", count(number), counted(promises, "promise"))
         }
     };
@@ -279,8 +278,7 @@ pub(super) fn because(limit: Option<&LimitRef>, held_by: Option<&Holder>) -> Str
     let Some(limit) = limit else {
         return "no limit was met: functions or what they depend on fail by themselves".into();
     };
-    let how = if limit.name == "timeout" { "ends its runs" } else { "is used up" };
-    let mut said = format!("{} {how}: {}", limit_words(limit), with_unit(limit.value, &limit.unit));
+    let mut said = format!("{}: {}", met(limit), with_unit(limit.value, &limit.unit));
     if let Some(holder) = held_by {
         let share = percent(holder.share_percent);
         let by = scoped(holder.scope, &holder.name);
@@ -291,6 +289,16 @@ pub(super) fn because(limit: Option<&LimitRef>, held_by: Option<&Holder>) -> Str
         }
     }
     said
+}
+
+/// That a limit is met.
+fn met(limit: &LimitRef) -> String {
+    format!("{} {}", limit_words(limit), how_met(limit))
+}
+
+/// What is said of a limit that is met.
+pub(super) fn how_met(limit: &LimitRef) -> &'static str {
+    if limit.name == "timeout" { "ends its runs" } else { "is used up" }
 }
 
 /// A limit in words: `the platform's concurrency`, `concurrency of scan`, `connections of db`.
@@ -397,7 +405,7 @@ fn no_help_words(raising: &Raising) -> String {
             ": bound what asks for it instead, such as the concurrency of its callers".to_string()
         }
         (_, Some(next)) if next.name != raising.limit.name || next.of != raising.limit.of => {
-            format!(": then {} is used up", limit_words(next))
+            format!(": then {}", met(next))
         }
         _ => String::new(),
     };
