@@ -33,6 +33,9 @@ use crate::{
 };
 use sources::{Disk, Gathered, Revision, Sources, Unread};
 
+/// Problems that are told where nothing could be read.
+const PROBLEMS_TOLD: usize = 5;
+
 /// What was looked at, and what was found.
 struct Looked {
     imported: Imported,
@@ -122,10 +125,7 @@ impl Asked {
     fn look(&self, gathered: &Gathered, sources: &dyn Sources) -> Looked {
         let local = |path: &str| sources::local(sources, &gathered.roots, path);
         let mut imported = import(gathered.inputs.clone(), &self.options, &local);
-        imported.problems.extend(gathered.unread.iter().map(|unread| {
-            let file = imported.design.files.add(&unread.name, unread.text.clone());
-            problem(unread, file)
-        }));
+        add_unread(gathered, &mut imported);
         if let Some(observed) = &self.observed {
             add_observed(observed, &mut imported.design);
         }
@@ -196,12 +196,10 @@ pub(crate) fn design(
 ) -> Result<(Design, Profile), Stop> {
     let gathered = sources::gather(&Disk, paths)?;
     let local = |path: &str| sources::local(&Disk, &gathered.roots, path);
-    let imported = import(gathered.inputs.clone(), &options(deployed), &local);
+    let mut imported = import(gathered.inputs.clone(), &options(deployed), &local);
     if imported.read == 0 {
-        let first = imported.problems.first().map(|problem| problem.message.clone());
-        let unread = gathered.unread.first().map(|unread| unread.message.clone());
-        let why = first.or(unread).map_or(String::new(), |why| format!(": {why}"));
-        return Err(Stop::wrong(format!("nothing could be read{why}")));
+        add_unread(&gathered, &mut imported);
+        return Err(Stop::wrong(nothing_read(&imported)));
     }
     let profile = match stated {
         Some(name) => Stated::of(name)?.profile,
@@ -254,6 +252,27 @@ fn today() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let micros = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
     table::moment(micros).split(' ').next().unwrap_or_default().to_string()
+}
+
+/// What could not be read is a problem at its place, as what is wrong within a file.
+fn add_unread(gathered: &Gathered, imported: &mut Imported) {
+    imported.problems.extend(gathered.unread.iter().map(|unread| {
+        let file = imported.design.files.add(&unread.name, unread.text.clone());
+        problem(unread, file)
+    }));
+}
+
+/// Why nothing could be read: the first problems, each with its place and what to do.
+fn nothing_read(imported: &Imported) -> String {
+    let told = imported.problems.iter().take(PROBLEMS_TOLD).map(|problem| {
+        let place = imported.design.files.place(problem.span);
+        let Problem { code, message, help, .. } = problem;
+        format!(
+            "error[{code}]: {message}\n --> {}:{}:{}\n  = help: {help}\n\n",
+            place.file, place.line, place.column
+        )
+    });
+    told.chain(["nothing could be read".into()]).collect()
 }
 
 fn problem(unread: &Unread, file: FileId) -> Problem {

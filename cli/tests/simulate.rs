@@ -113,6 +113,7 @@ fn files_that_are_none_are_refused_and_hardly_read() {
         ["flyball.toml", "--load", "-1"],
         ["flyball.toml", "--duration", "0s"],
         ["huge.toml", "--traffic", "traffic.toml"],
+        ["missing.yaml", "--traffic", "traffic.toml"],
     ] {
         let _ = writeln!(told, "--- {}\n{}", arguments.join(" "), refused(folder.path(), &arguments));
     }

@@ -210,6 +210,32 @@ fn a_loud_tenant_starves_others_on_a_pool_and_not_under_fair_queueing() {
     assert!(most("quiet") < 2_000.0 && most("loud") > 60_000.0, "{} {}", most("quiet"), most("loud"));
 }
 
+/// A dependency without servers that are full, but slower the more is asked of it: what ends the runs is their timeout.
+/// Twice as long is tried.
+#[test]
+fn a_timeout_is_a_wall_and_is_raised() {
+    let traffic = |to: &str, function: &str| {
+        format!(
+            "duration = \"1m\"\n[traffic.web]\nto = \"{to}\"\npeak_per_s = 20\n[function.{function}]\n\
+             duration = \"5ms\"\nsteps = [{{ call = \"db\" }}]\n[dependency.db]\nservice = \"100ms\"\n\
+             growth = [[1, 1.0], [20, 2.0], [60, 400.0]]\n"
+        )
+    };
+    let shop = SHOP.replace("component = \"a.wasm\"", "component = \"a.wasm\"\ntimeout = \"10s\"");
+    let cases = [
+        ("flyball.toml", shop.as_str(), traffic("POST /orders", "order"), "order"),
+        ("template.yaml", TEMPLATE, traffic("GET /", "Web"), "Web"),
+    ];
+    for (name, text, traffic, function) in cases {
+        let (plan, _) = plan(name, text, &traffic);
+        let search = Search { seeds: vec![1], thorough: true };
+        let line = load_line(&plan, &search, &InTurn, &|_| false).unwrap();
+        let because = line.wall.and_then(|wall| wall.because).unwrap();
+        assert_eq!((because.name.as_str(), because.of.as_str(), because.value), ("timeout", function, 10.0));
+        assert_eq!(line.raising.map(|raising| raising.to), Some(20.0), "{name}");
+    }
+}
+
 /// Each load is told once, with what the seeds have measured from the least to the greatest.
 #[test]
 fn the_curve_has_each_load_once() {

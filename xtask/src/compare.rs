@@ -103,8 +103,8 @@ fn write_page(root: &Path, reports: &Path) -> Result<(), String> {
         Some((before, measured, after))
     });
     let (before, measured, after) = marks.ok_or_else(|| format!("{PAGE} has lost its marks"))?;
-    let (built, _) = release::cargo(root)?;
-    let built = if built.get_envs().next().is_some() { ", built as released" } else { "" };
+    let (_, target) = release::cargo(root)?;
+    let built = if target.is_empty() { "" } else { ", built as released" };
     let mut tables = Vec::new();
     for name in BENCHMARKS {
         let report = reports.join(format!("{name}.md"));

@@ -44,6 +44,10 @@ pub fn build() -> Result<(), String> {
     let root = root.canonicalize().map_err(|error| format!("{}: {error}", root.display()))?;
     let compiler = Compiler::find()?;
     let raw = root.join(RAW);
+    let profile = root.join(PROFILE);
+    if profile.exists() {
+        fs::remove_file(&profile).map_err(|error| format!("{}: {error}", profile.display()))?;
+    }
     // Cargo does not see that a profile is another: what was built by the last one goes too.
     for folder in [&raw, &root.join(RELEASE)] {
         if folder.exists() {
@@ -59,7 +63,6 @@ pub fn build() -> Result<(), String> {
         finish(bench.arg("--").args(training.arguments))?;
     }
     eprintln!("xtask: 2 of 3: the profile");
-    let profile = root.join(PROFILE);
     let mut merge = Command::new(compiler.profdata()?);
     merge.arg("merge").arg("-o").arg(&profile);
     for training in &TRAINING {
@@ -126,7 +129,11 @@ impl Compiler {
     /// What is built with these flags goes into a folder of its own.
     fn cargo(&self, root: &Path, folder: &str, flags: &str) -> Command {
         let mut cargo = Command::new("cargo");
-        cargo.current_dir(root).env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", root.join(folder));
+        // One flag: encoded, the folder's name may have spaces.
+        cargo
+            .current_dir(root)
+            .env("CARGO_ENCODED_RUSTFLAGS", flags)
+            .env("CARGO_TARGET_DIR", root.join(folder));
         cargo
     }
 

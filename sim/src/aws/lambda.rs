@@ -24,6 +24,8 @@ pub struct LambdaPolicy {
     pub requests_per_environment: u32,
     /// INIT that takes longer is broken off and done again within the first run. Row `lambda.init_max`.
     pub init_max: Span,
+    /// The longest timeout that a function can be given. Row `lambda.timeout_max`.
+    pub timeout_max: Span,
     /// Invocations in one chain over queues, topics, buckets and functions, after which it is stopped. Row
     /// `lambda.recursion_hops_max`. `None`: `RecursiveLoop` is `Allow`. Here a chain of as many different
     /// functions is stopped too (assumption: AWS says only that a function's own loop is).
@@ -39,6 +41,7 @@ impl LambdaPolicy {
             environments_per_10s: rows::count(profile, Limit::LambdaScalingPer10s, 1_000),
             requests_per_environment: rows::count(profile, Limit::LambdaRequestsPerEnvironment, 10),
             init_max: rows::seconds(profile, Limit::LambdaInitMax, 10),
+            timeout_max: rows::seconds(profile, Limit::LambdaTimeoutMax, 900),
             hops_max: (!function.recursion_allowed).then_some(hops_max),
         }
     }

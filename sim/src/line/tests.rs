@@ -1,7 +1,15 @@
 //! The search alone: brackets on the ladder of loads.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use flyball_app::{
+    import::{Input, Options, import},
+    profile::Profile,
+    workload,
+};
+use flyball_core::Span;
 
 use super::*;
+use crate::result::{LimitRef, Scope};
 
 /// The bracket of a line at `line`, and the loads that were tried.
 fn searched(line: f64, from: i32, width: i32, step: i32) -> (Bracket, Vec<f64>) {
@@ -37,4 +45,29 @@ fn a_line_that_is_nowhere_ends_the_search() {
     let (zero, tried) = searched(0.0, 0, WIDTH, DOUBLE);
     assert_eq!((zero, tried.len()), (Bracket::Zero { tried: LOAD_MIN }, 11));
     assert_eq!(searched(LOAD_MIN * 1.01, 0, WIDTH, DOUBLE).1.last(), Some(&load_at(1 - RUNG_MAX)));
+}
+
+#[test]
+fn a_timeout_of_lambda_is_raised_to_900_seconds_at_most() {
+    for (stated, raised) in [(10, Some(20)), (450, Some(900)), (451, None), (900, None)] {
+        let template = format!(
+            "Transform: AWS::Serverless-2016-10-31\nResources:\n  Web:\n    Type: AWS::Serverless::Function\n    \
+             Properties:\n      Handler: a.b\n      Runtime: python3.13\n      InlineCode: pass\n      \
+             Timeout: {stated}\n"
+        );
+        let input = Input { name: "template.yaml".into(), text: template };
+        let design = import(vec![input], &Options::default(), &|_| None).design;
+        let stated_traffic = "[traffic.web]\nto = \"Web\"\npeak_per_s = 1\n";
+        let workload = workload::read("traffic.toml", stated_traffic).unwrap().workload;
+        let plan = Plan::aws("one", &design, &Profile::built_in("aws").unwrap(), &workload).unwrap();
+        let limit = LimitRef {
+            name: "timeout".into(),
+            scope: Scope::Function,
+            of: "Web".into(),
+            value: f64::from(stated),
+            unit: "s".into(),
+        };
+        let found = plan.with_limit_raised(&limit).map(|plan| plan.functions[0].timeout);
+        assert_eq!(found, raised.map(Span::from_secs), "{stated}");
+    }
 }

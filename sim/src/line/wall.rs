@@ -10,7 +10,7 @@ use super::{
     side_by_side,
 };
 use crate::{
-    plan::{Plan, Platform, Problem},
+    plan::{Plan, Problem},
     result::{LimitRef, LineVerdict, LoadLineResult, Raising, RunResult, Scope, Wall, WallSide, figure},
 };
 
@@ -157,7 +157,7 @@ pub(super) fn wall(run: &RunResult, load: f64, base_per_s: f64) -> Option<Wall> 
 
 impl Plan {
     /// The same plan with twice as much of a limit. `None`: it is none that this plan has.
-    fn with_limit_raised(&self, limit: &LimitRef) -> Option<Plan> {
+    pub(super) fn with_limit_raised(&self, limit: &LimitRef) -> Option<Plan> {
         let mut plan = self.clone();
         let mut application = (*plan.application).clone().into_application();
         let double = |value: &mut u32| *value = value.saturating_mul(2);
@@ -179,11 +179,14 @@ impl Plan {
                         double(&mut rate.per_second);
                         double(&mut rate.burst);
                     }
-                    // That of Lambda is as long as it can be where it is reached by what must take so long.
-                    "timeout" if plan.platform == Platform::Flyball => {
-                        function.timeout = Span(function.timeout.0.saturating_mul(2));
+                    "timeout" => {
                         let planned = plan.functions.iter_mut().find(|f| f.label == limit.of)?;
-                        planned.timeout = function.timeout;
+                        planned.timeout = Span(planned.timeout.0.saturating_mul(2));
+                        if let Some(lambda) = planned.lambda {
+                            // The engine's own is far beyond: there the environment ends a run.
+                            return (planned.timeout <= lambda.timeout_max).then_some(plan);
+                        }
+                        function.timeout = planned.timeout;
                     }
                     _ => return None,
                 }
