@@ -123,17 +123,31 @@ fn rung_of(load: f64) -> i32 {
     rung as i32
 }
 
-/// A bracket of the line no wider than `width` rungs, from the rung `from` on. The sweep's first step is `step` rungs,
-/// each later one twice as many, up to [`DOUBLE`]. `None`: broken off.
+/// Where a sweep begins. Its first step is so many rungs, each later one twice as many, up to [`DOUBLE`].
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    rung: i32,
+    up: i32,
+    down: i32,
+}
+
+impl Start {
+    /// The same both ways.
+    fn at(rung: i32, step: i32) -> Start {
+        Start { rung, up: step, down: step }
+    }
+}
+
+/// A bracket of the line no wider than `width` rungs. `None`: broken off.
 fn bracket(
-    from: i32,
+    start: Start,
     width: i32,
-    step: i32,
     holds: &mut dyn FnMut(f64) -> Result<Option<bool>, Problem>,
 ) -> Result<Option<Bracket>, Problem> {
+    let from = start.rung.clamp(-RUNG_MAX, RUNG_MAX);
     let Some(first) = holds(load_at(from))? else { return Ok(None) };
-    let (mut held, mut broke) = if first { (from, None) } else { (-RUNG_MAX - 1, Some(from)) };
-    let mut step = step;
+    let (mut held, mut broke, mut step) =
+        if first { (from, None, start.up) } else { (-RUNG_MAX - 1, Some(from), start.down) };
     let mut broken = loop {
         let next = match broke {
             None if held >= RUNG_MAX => return Ok(Some(Bracket::Never { tried: load_at(held) })),
@@ -225,9 +239,9 @@ impl<'a> Trial<'a> {
     }
 
     /// The line of one seed.
-    fn of_seed(&self, seed: u64, from: i32, step: i32) -> Result<OfSeed, Problem> {
+    fn of_seed(&self, seed: u64, start: Start) -> Result<OfSeed, Problem> {
         let mut runs = Vec::new();
-        let found = bracket(from, WIDTH, step, &mut |load| {
+        let found = bracket(start, WIDTH, &mut |load| {
             let Some(run) = self.one(self.plan, seed, load)? else { return Ok(None) };
             let holds = run.broken().next().is_none();
             runs.push((load, run));
@@ -242,15 +256,15 @@ impl Trials<'_> {
     /// off.
     fn over_seeds(&mut self) -> Result<Option<LineVerdict>, Problem> {
         let Some((&first, rest)) = self.seeds.split_first() else { return Ok(None) };
-        let first = self.trial.of_seed(first, 0, DOUBLE)?;
+        let first = self.trial.of_seed(first, Start::at(0, DOUBLE))?;
         // The other seeds' lines are near.
-        let (from, step) = match first.found {
-            Some(Bracket::Between { holds, .. }) => (rung_of(holds), WIDTH),
-            Some(Bracket::Never { .. }) => (0, DOUBLE),
+        let start = match first.found {
+            Some(Bracket::Between { holds, .. }) => Start::at(rung_of(holds), WIDTH),
+            Some(Bracket::Never { .. }) => Start::at(0, DOUBLE),
             Some(Bracket::Zero { .. }) | None => return Ok(self.over(vec![first])),
         };
         let trial = self.trial;
-        let others = side_by_side(self.hands, rest, |seed| trial.of_seed(*seed, from, step));
+        let others = side_by_side(self.hands, rest, |seed| trial.of_seed(*seed, start));
         let all = std::iter::once(Ok(first)).chain(others).collect::<Result<Vec<_>, _>>()?;
         Ok(self.over(all))
     }

@@ -12,9 +12,9 @@ use super::*;
 use crate::result::{LimitRef, Scope};
 
 /// The bracket of a line at `line`, and the loads that were tried.
-fn searched(line: f64, from: i32, width: i32, step: i32) -> (Bracket, Vec<f64>) {
+fn searched(line: f64, start: Start, width: i32) -> (Bracket, Vec<f64>) {
     let mut tried = Vec::new();
-    let found = bracket(from, width, step, &mut |load| {
+    let found = bracket(start, width, &mut |load| {
         tried.push(load);
         Ok(Some(load < line))
     });
@@ -25,11 +25,11 @@ fn searched(line: f64, from: i32, width: i32, step: i32) -> (Bracket, Vec<f64>) 
 fn every_search_tries_rungs_of_one_ladder() {
     let mut all = Vec::new();
     for line in [0.003, 0.5, 0.999, 1.01, 4.1, 9.3, 900.0] {
-        let (found, tried) = searched(line, 0, WIDTH, DOUBLE);
+        let (found, tried) = searched(line, Start::at(0, DOUBLE), WIDTH);
         let Bracket::Between { holds, breaks } = found else { panic!("{line}: {found:?}") };
         assert!(holds < line && line <= breaks && breaks / holds < 1.05, "{line}: {found:?}");
         // The next seed begins at the line of the one before.
-        let (again, more) = searched(line * 1.03, rung_of(holds), WIDTH, WIDTH);
+        let (again, more) = searched(line * 1.03, Start::at(rung_of(holds), WIDTH), WIDTH);
         assert!(matches!(again, Bracket::Between { .. }), "{line}: {again:?}");
         all.extend(tried.into_iter().chain(more));
     }
@@ -39,12 +39,24 @@ fn every_search_tries_rungs_of_one_ladder() {
 }
 
 #[test]
+fn a_sweep_begins_with_the_step_of_its_way() {
+    let start = Start { rung: 13, up: 3, down: 13 };
+    for (line, expected) in
+        [(15, vec![13, 16]), (22, vec![13, 16, 22, 19]), (2, vec![13, 0, 6, 3]), (-1, vec![13, 0, -16])]
+    {
+        let (_, tried) = searched(load_at(line) * 0.99, start, WIDTH_COARSE);
+        let rungs: Vec<i32> = tried.into_iter().map(rung_of).collect();
+        assert_eq!(&rungs[..expected.len()], expected, "{line}");
+    }
+}
+
+#[test]
 fn a_line_that_is_nowhere_ends_the_search() {
-    let (never, tried) = searched(f64::INFINITY, 0, WIDTH, DOUBLE);
+    let (never, tried) = searched(f64::INFINITY, Start::at(0, DOUBLE), WIDTH);
     assert_eq!((never, tried.len()), (Bracket::Never { tried: LOAD_MAX }, 11));
-    let (zero, tried) = searched(0.0, 0, WIDTH, DOUBLE);
+    let (zero, tried) = searched(0.0, Start::at(0, DOUBLE), WIDTH);
     assert_eq!((zero, tried.len()), (Bracket::Zero { tried: LOAD_MIN }, 11));
-    assert_eq!(searched(LOAD_MIN * 1.01, 0, WIDTH, DOUBLE).1.last(), Some(&load_at(1 - RUNG_MAX)));
+    assert_eq!(searched(LOAD_MIN * 1.01, Start::at(0, DOUBLE), WIDTH).1.last(), Some(&load_at(1 - RUNG_MAX)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use flyball_core::Span;
 
 use super::{
-    Bracket, Trial, Trials, WIDTH_COARSE, bracket,
+    Bracket, DOUBLE, Start, Trial, Trials, WIDTH_COARSE, bracket,
     recovery::{self, WayBack},
     rung_of,
     sensitivity::{self, Turn},
@@ -103,7 +103,9 @@ fn raising(
     let Some(limit) = line.wall.as_ref().and_then(|wall| wall.because.clone()) else { return Ok(None) };
     let Some(plan) = trial.plan.with_limit_raised(&limit) else { return Ok(None) };
     let mut last_broken = None;
-    let found = bracket(rung_of(holds), WIDTH_COARSE, WIDTH_COARSE, &mut |load| {
+    // Where nothing else is near, twice the limit is twice the line or a little more.
+    let start = Start { rung: rung_of(holds) + DOUBLE, up: WIDTH_COARSE, down: DOUBLE };
+    let found = bracket(start, WIDTH_COARSE, &mut |load| {
         let Some(run) = trial.one(&plan, seed, load)? else { return Ok(None) };
         let held = run.broken().next().is_none();
         if !held {
