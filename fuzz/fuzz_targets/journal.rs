@@ -101,7 +101,7 @@ fn changed(data: &[u8]) {
 }
 
 fn entries(mut data: &[u8]) -> Vec<Entry> {
-    let application = (**APPLICATION).clone();
+    let application = (**APPLICATION).clone().into_application();
     let settings = Settings { lane: 1, incarnation: 3, process: 2, seed: 1 };
     let mut entries =
         vec![Entry::Head(Box::new(Head { build: "fuzz".into(), application })), Entry::Engine(settings)];
@@ -150,15 +150,15 @@ fn replay(log: &[u8], piece: usize) -> (u64, Option<ReplayError>) {
     for piece in log.chunks(piece) {
         decoder.feed(piece);
         loop {
-            let offset = decoder.offset();
             match decoder.next_entry() {
                 Ok(Some(entry)) => {
-                    if let Err(error) = replay.take(entry, offset) {
-                        return (offset, Some(error));
+                    // Before the first entry a log's beginning may be read or not; after one it is.
+                    if let Err(error) = replay.take(entry, decoder.offset()) {
+                        return (decoder.offset(), Some(error));
                     }
                 }
                 Ok(None) => break,
-                Err(error) => return (offset, Some(error)),
+                Err(error) => return (decoder.offset(), Some(error)),
             }
         }
     }

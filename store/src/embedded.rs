@@ -3,9 +3,12 @@
 //! ```text
 //! DIR/lock        locked while a process has the store open; holds its id
 //! DIR/format      the format's number; checked before anything else is read
-//! DIR/tables/     LMDB: a database for each table, and one of our own for the numbers that never come back
+//! DIR/tables/     LMDB: a database for each table, one of our own for the numbers that never come back, and those of
+//!                 embedded/packs.rs
 //! DIR/blobs/      see blobs.rs
 //! ```
+
+mod packs;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
@@ -16,6 +19,7 @@ use std::path::{Path, PathBuf};
 use heed::types::Bytes as Raw;
 use heed::{CommitOrAbort, Env, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
 
+use self::packs::{Packing, Packs};
 use crate::blobs::{Blobs, create_dir, replace_file, sync_dir};
 use crate::{
     Batch, Bytes, Check, CommitResult, Hash, Page, Room, Scan, Store, StoreError, Table, Write,
@@ -23,7 +27,7 @@ use crate::{
 };
 
 /// The on-disk format that this version reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Our own database; no table has this name.
 const NUMBERS: &str = "numbers";
@@ -57,6 +61,7 @@ pub struct Embedded {
     env: Env<WithoutTls>,
     tables: [Rows; Table::ALL.len()],
     numbers: Rows,
+    packs: Packs,
     blobs: Blobs,
     incarnation: u64,
     tables_dir: PathBuf,
@@ -80,16 +85,28 @@ impl Embedded {
         let map_bytes_max = options.map_bytes_max.max(1).next_multiple_of(1 << 20);
         let fail = |error| tables_error("open the tables", &tables_dir, map_bytes_max, error);
         let mut builder = EnvOpenOptions::new().read_txn_without_tls();
-        builder.map_size(map_bytes_max).max_readers(options.readers_max).max_dbs(Table::ALL.len() as u32 + 1);
+        builder
+            .map_size(map_bytes_max)
+            .max_readers(options.readers_max)
+            .max_dbs(Table::ALL.len() as u32 + 1 + packs::DATABASES.len() as u32);
         #[expect(
             unsafe_code,
             reason = "LMDB maps a file that must not change under it: only LMDB writes below this directory, \
                       and the exclusive lock that we hold keeps a second open out, in this process or another"
         )]
         let env = unsafe { builder.open(&tables_dir) }.map_err(fail)?;
-        let (tables, numbers) = open_databases(&env).map_err(fail)?;
-        let mut store =
-            Embedded { env, tables, numbers, blobs, incarnation: 0, tables_dir, map_bytes_max, _lock: lock };
+        let (tables, numbers, packs) = open_databases(&env).map_err(fail)?;
+        let mut store = Embedded {
+            env,
+            tables,
+            numbers,
+            packs,
+            blobs,
+            incarnation: 0,
+            tables_dir,
+            map_bytes_max,
+            _lock: lock,
+        };
         store.incarnation = store.count_incarnation()?;
         [&store.tables_dir, dir]
             .into_iter()
@@ -132,7 +149,7 @@ impl Embedded {
         let fail = |error| self.error("read the tables", error);
         let txn = self.env.read_txn().map_err(fail)?;
         let (mut pages, mut page_bytes) = (0, 0);
-        for rows in self.tables.iter().chain([&self.numbers]) {
+        for rows in self.tables.iter().chain([&self.numbers]).chain(self.packs.databases()) {
             let stat = rows.stat(&txn).map_err(fail)?;
             pages += (stat.branch_pages + stat.leaf_pages + stat.overflow_pages) as u64;
             page_bytes = u64::from(stat.page_size);
@@ -167,30 +184,48 @@ impl Embedded {
     }
 
     /// Takes a stored value apart into its version and what the caller put.
-    fn decode<'v>(&self, table: Table, key: &[u8], stored: &'v [u8]) -> Result<(u64, &'v [u8]), StoreError> {
-        if !table.versioned() {
-            return Ok((0, stored));
-        }
-        match stored.split_first_chunk::<VERSION_BYTES>() {
-            Some((version, value)) => Ok((u64::from_be_bytes(*version), value)),
-            None => Err(StoreError::Damaged {
-                what: format!("a versioned value of {} bytes", stored.len()),
-                place: format!("{}, {}, {}", self.tables_dir.display(), table.name(), key.escape_ascii()),
-            }),
-        }
+    fn decode<'t>(
+        &self,
+        txn: &'t RoTxn<'_, heed::AnyTls>,
+        table: Table,
+        key: &[u8],
+        stored: &'t [u8],
+    ) -> Result<(u64, &'t [u8]), StoreError> {
+        let found = if table == Table::Bodies {
+            let body = self.packs.body(txn, stored).map_err(|error| self.error("read the tables", error))?;
+            body.map(|body| (0, body))
+        } else if table.versioned() {
+            let found = stored.split_first_chunk::<VERSION_BYTES>();
+            found.map(|(version, value)| (u64::from_be_bytes(*version), value))
+        } else {
+            Some((0, stored))
+        };
+        found.ok_or_else(|| StoreError::Damaged {
+            what: format!("a value of {} bytes that is none of this table's", stored.len()),
+            place: format!("{}, {}, {}", self.tables_dir.display(), table.name(), key.escape_ascii()),
+        })
     }
 
     fn holds(&self, txn: &RwTxn<'_>, check: &Check) -> Result<bool, StoreError> {
         let stored = self.rows(check.table).get(txn, &check.key);
         let version = match stored.map_err(|error| self.error("read the tables", error))? {
-            Some(stored) => self.decode(check.table, &check.key, stored)?.0,
+            Some(stored) => self.decode(txn, check.table, &check.key, stored)?.0,
             None => 0,
         };
         Ok(version == check.version)
     }
 
-    fn apply(&self, txn: &mut RwTxn<'_>, write: &Write, batch: u64) -> Result<(), heed::Error> {
+    fn apply(
+        &self,
+        txn: &mut RwTxn<'_>,
+        write: &Write,
+        batch: u64,
+        bodies: &mut Packing<'_>,
+    ) -> Result<(), heed::Error> {
         match write {
+            Write::Put { table: Table::Bodies, key, value } => bodies.put(txn, key, value),
+            Write::Delete { table: Table::Bodies, key } => bodies.delete(txn, key),
+            Write::DeletePrefix { table: Table::Bodies, prefix } => bodies.delete_prefix(txn, prefix),
             Write::Put { table, key, value } => self.rows(*table).put(txn, key, value),
             Write::PutVersioned { table, key, value } => {
                 let stored = [&batch.to_be_bytes(), &value[..]].concat();
@@ -220,6 +255,7 @@ impl Store for Embedded {
         let mut txn = self.env.write_txn().map_err(fail)?;
         let last = self.number(&txn, BATCH)?;
         let mut number = last;
+        let mut bodies = self.packs.packing(group, last + 1);
         let mut results = Vec::with_capacity(group.len());
         for batch in group {
             let mut holds = true;
@@ -232,11 +268,12 @@ impl Store for Embedded {
             }
             number += 1;
             for write in &batch.writes {
-                self.apply(&mut txn, write, number).map_err(fail)?;
+                self.apply(&mut txn, write, number, &mut bodies).map_err(fail)?;
             }
             results.push(CommitResult::Committed { batch: number });
         }
         if number > last {
+            bodies.finish(&mut txn).map_err(fail)?;
             self.numbers.put(&mut txn, BATCH, &number.to_be_bytes()).map_err(fail)?;
             txn.commit().map_err(fail)?;
         }
@@ -248,7 +285,7 @@ impl Store for Embedded {
         let fail = |error| self.error("read the tables", error);
         let txn = self.env.read_txn().map_err(fail)?;
         let Some(stored) = self.rows(table).get(&txn, key).map_err(fail)? else { return Ok(None) };
-        let (version, value) = self.decode(table, key, stored)?;
+        let (version, value) = self.decode(&txn, table, key, stored)?;
         Ok(Some((version, Bytes::copy_from_slice(value))))
     }
 
@@ -267,7 +304,7 @@ impl Store for Embedded {
             if !key.starts_with(scan.prefix) {
                 break;
             }
-            let (version, value) = self.decode(scan.table, key, stored)?;
+            let (version, value) = self.decode(&txn, scan.table, key, stored)?;
             if !scan.add(&mut page, &mut bytes, key, version, value) {
                 break;
             }
@@ -375,20 +412,26 @@ fn check_format(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn open_databases(env: &Env<WithoutTls>) -> Result<([Rows; Table::ALL.len()], Rows), heed::Error> {
+fn open_databases(env: &Env<WithoutTls>) -> Result<([Rows; Table::ALL.len()], Rows, Packs), heed::Error> {
     // Rows are found by the enum's value, so that `ALL` must list the tables in the enum's order.
     debug_assert!(Table::ALL.iter().enumerate().all(|(index, table)| *table as usize == index));
     let txn = env.write_txn()?;
     let databases = env.create_databases_and_commit(txn, |opener, txn| {
-        let numbers = opener.create_database::<Raw, Raw>(txn, Some(NUMBERS))?;
+        let mut create = |name: &str| opener.create_database::<Raw, Raw>(txn, Some(name));
+        let numbers = create(NUMBERS)?;
         let mut tables = [numbers; Table::ALL.len()];
         for (rows, table) in tables.iter_mut().zip(Table::ALL) {
-            *rows = opener.create_database(txn, Some(table.name()))?;
+            *rows = create(table.name())?;
         }
-        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit((tables, numbers)))
+        let [packs, live] = packs::DATABASES;
+        let packs = [create(packs)?, create(live)?];
+        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit((tables, numbers, packs)))
     })?;
     // The closure above never aborts.
-    databases.commit().ok_or(heed::Error::Mdb(MdbError::Problem))
+    let (tables, numbers, packs) = databases.commit().ok_or(heed::Error::Mdb(MdbError::Problem))?;
+    #[expect(clippy::indexing_slicing, reason = "the line above checks that every table is at its own index")]
+    let bodies = tables[Table::Bodies as usize];
+    Ok((tables, numbers, Packs::new(bodies, packs)))
 }
 
 fn tables_error(what: &'static str, dir: &Path, map_bytes_max: usize, error: heed::Error) -> StoreError {
