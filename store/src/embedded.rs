@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use heed::types::Bytes as Raw;
 use heed::{CommitOrAbort, Env, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
 
-use self::packs::{Packing, Packs};
+use self::packs::{Packing, Packs, Way};
 use crate::blobs::{Blobs, create_dir, replace_file, sync_dir};
 use crate::{
     Batch, Bytes, Check, CommitResult, Hash, Page, Room, Scan, Store, StoreError, Table, Write,
@@ -192,7 +192,8 @@ impl Embedded {
         stored: &'t [u8],
     ) -> Result<(u64, &'t [u8]), StoreError> {
         let found = if table == Table::Bodies {
-            let body = self.packs.body(txn, stored).map_err(|error| self.error("read the tables", error))?;
+            let body =
+                self.packs.body(txn, key, stored).map_err(|error| self.error("read the tables", error))?;
             body.map(|body| (0, body))
         } else if table.versioned() {
             let found = stored.split_first_chunk::<VERSION_BYTES>();
@@ -213,6 +214,38 @@ impl Embedded {
             None => 0,
         };
         Ok(version == check.version)
+    }
+
+    /// One transaction with all of a group whose values have so many bytes.
+    fn commit_by(&self, group: &[Batch], bytes: usize, way: Way) -> Result<Vec<CommitResult>, StoreError> {
+        let fail = |error| self.write_error(error, bytes);
+        // Whatever fails from here on drops the transaction, which undoes all of it.
+        let mut txn = self.env.write_txn().map_err(fail)?;
+        let last = self.number(&txn, BATCH)?;
+        let mut number = last;
+        let mut bodies = self.packs.packing(group, last + 1, way);
+        let mut results = Vec::with_capacity(group.len());
+        for batch in group {
+            let mut holds = true;
+            for check in &batch.checks {
+                holds = holds && self.holds(&txn, check)?;
+            }
+            if !holds {
+                results.push(CommitResult::Conflict);
+                continue;
+            }
+            number += 1;
+            for write in &batch.writes {
+                self.apply(&mut txn, write, number, &mut bodies).map_err(fail)?;
+            }
+            results.push(CommitResult::Committed { batch: number });
+        }
+        if number > last {
+            bodies.finish(&mut txn).map_err(fail)?;
+            self.numbers.put(&mut txn, BATCH, &number.to_be_bytes()).map_err(fail)?;
+            txn.commit().map_err(fail)?;
+        }
+        Ok(results)
     }
 
     fn apply(
@@ -250,34 +283,11 @@ impl Store for Embedded {
 
     fn commit(&self, group: &[Batch]) -> Result<Vec<CommitResult>, StoreError> {
         let bytes = validate_group(group)?;
-        let fail = |error| self.write_error(error, bytes);
-        // Whatever fails from here on drops the transaction, which undoes all of it.
-        let mut txn = self.env.write_txn().map_err(fail)?;
-        let last = self.number(&txn, BATCH)?;
-        let mut number = last;
-        let mut bodies = self.packs.packing(group, last + 1);
-        let mut results = Vec::with_capacity(group.len());
-        for batch in group {
-            let mut holds = true;
-            for check in &batch.checks {
-                holds = holds && self.holds(&txn, check)?;
-            }
-            if !holds {
-                results.push(CommitResult::Conflict);
-                continue;
-            }
-            number += 1;
-            for write in &batch.writes {
-                self.apply(&mut txn, write, number, &mut bodies).map_err(fail)?;
-            }
-            results.push(CommitResult::Committed { batch: number });
+        match self.commit_by(group, bytes, Way::Packs) {
+            // Scattered free pages are room for the tree, where a pack needs some that lie side by side.
+            Err(StoreError::Full { .. }) => self.commit_by(group, bytes, Way::Tree),
+            done => done,
         }
-        if number > last {
-            bodies.finish(&mut txn).map_err(fail)?;
-            self.numbers.put(&mut txn, BATCH, &number.to_be_bytes()).map_err(fail)?;
-            txn.commit().map_err(fail)?;
-        }
-        Ok(results)
     }
 
     fn get_versioned(&self, table: Table, key: &[u8]) -> Result<Option<(u64, Bytes)>, StoreError> {

@@ -1,9 +1,10 @@
 //! Bodies, and where they lie: small ones side by side in packs, apart from the tree that finds them.
 //!
 //! A page of a tree that holds three bodies is written again when one of them goes, and events are over in another
-//! order than they came. A pack is written once, on pages that lie side by side, and freed as a whole when the last of
-//! its bodies is gone. Then only the tree of places changes, with a hundred of them on a page. One that is old and has
-//! few left gives them to the tree, so that what waits for long does not keep the room of what came with it.
+//! order than they came. A pack is written once, on pages that lie side by side (below half a page with others on one),
+//! and freed as a whole when the last of its bodies is gone. Then only the tree of places changes, with a hundred of them
+//! on a page. One that is old and has few left gives them to the tree, so that what waits for long does not keep the
+//! room of what came with it.
 //!
 //! ```text
 //! bodies   key → INLINE, the body | PACKED, pack, where in it, bytes
@@ -35,8 +36,10 @@ const PACK_BYTES_MAX: usize = 4 * 4096 - 16;
 const GROUP_BODIES_MIN: usize = 4;
 /// A pack is old when so many batches came after it.
 const OLD_BATCHES: u64 = 1 << 16;
-/// An old pack is given up when this share of its bodies is left.
+/// An old pack is given up when a quarter of its bodies is left, rounded up.
 const LEFT_SHARE: u32 = 4;
+/// Packs that one commit looks at, to give up old ones.
+const LOOKS_MAX: usize = 64;
 /// Bits of a pack's number that count the packs of one commit: of 64 MiB at most, so that they are enough.
 const PACK_BITS: u32 = 16;
 
@@ -44,6 +47,15 @@ const INLINE: u8 = 0;
 const PACKED: u8 = 1;
 /// Before a key and its body in a pack.
 const HEAD_BYTES: usize = size_of::<u16>() + size_of::<u32>();
+
+/// How a commit writes bodies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Many into packs, and old packs are given up.
+    Packs,
+    /// All into the tree, and nothing else is touched: where there is hardly room.
+    Tree,
+}
 
 /// The table of bodies.
 pub(super) struct Packs {
@@ -74,6 +86,7 @@ pub(super) struct Packing<'p> {
     to: &'p Packs,
     /// The number of the commit's first batch.
     first: u64,
+    way: Way,
     /// Whether it makes packs.
     packs: bool,
     /// The pack that is being filled.
@@ -95,10 +108,11 @@ impl Packs {
         [&self.packs, &self.live]
     }
 
-    /// A body by what its key has. `None`: damaged.
+    /// A key's body by what is stored for it. `None`: damaged.
     pub(super) fn body<'t>(
         &self,
         txn: &'t RoTxn<'_, AnyTls>,
+        key: &[u8],
         stored: &'t [u8],
     ) -> heed::Result<Option<&'t [u8]>> {
         if let Some((&INLINE, body)) = stored.split_first() {
@@ -106,17 +120,17 @@ impl Packs {
         }
         let Some(place) = Place::decode(stored) else { return Ok(None) };
         let pack = self.packs.get(txn, &place.pack.to_be_bytes())?;
-        Ok(pack.and_then(|pack| place.within(pack)))
+        Ok(pack.and_then(|pack| place.within(pack, key)))
     }
 
     /// To begin a commit whose first batch has this number.
-    pub(super) fn packing(&self, group: &[Batch], first: u64) -> Packing<'_> {
+    pub(super) fn packing(&self, group: &[Batch], first: u64, way: Way) -> Packing<'_> {
         let puts = group.iter().flat_map(|batch| &batch.writes).filter(|write| match write {
             Write::Put { table: Table::Bodies, value, .. } => PACKED_BYTES.contains(&value.len()),
             _ => false,
         });
-        let packs = puts.take(GROUP_BODIES_MIN).count() == GROUP_BODIES_MIN;
-        Packing { to: self, first, packs, open: Vec::new(), filled: 0, counts: BTreeMap::new() }
+        let packs = way == Way::Packs && puts.take(GROUP_BODIES_MIN).count() == GROUP_BODIES_MIN;
+        Packing { to: self, first, way, packs, open: Vec::new(), filled: 0, counts: BTreeMap::new() }
     }
 
     fn put_inline(&self, txn: &mut RwTxn<'_>, key: &[u8], body: &[u8]) -> heed::Result<()> {
@@ -179,7 +193,9 @@ impl Packing<'_> {
         if !self.open.is_empty() {
             self.fill(txn)?;
         }
-        self.sweep(txn)?;
+        if self.way == Way::Packs {
+            self.sweep(txn)?;
+        }
         for (pack, count) in &self.counts {
             let key = pack.to_be_bytes();
             if count.left == 0 {
@@ -226,10 +242,10 @@ impl Packing<'_> {
         Ok(())
     }
 
-    /// Looks at as many packs as it made and one more, and gives up those that are old and have few bodies left.
+    /// Looks at as many packs as it changed and one more, and gives up those that are old and have few bodies left.
     fn sweep(&mut self, txn: &mut RwTxn<'_>) -> heed::Result<()> {
         let mut swept = self.to.swept.load(Ordering::Relaxed);
-        for _ in 0..=self.filled {
+        for _ in 0..=self.counts.len().min(LOOKS_MAX) {
             let next = self.to.live.get_greater_than(txn, &swept.to_be_bytes())?;
             let next = next.and_then(|(key, _)| Some(u64::from_be_bytes(key.try_into().ok()?)));
             let Some(pack) = next.filter(|pack| (pack >> PACK_BITS) + OLD_BATCHES <= self.first) else {
@@ -242,8 +258,8 @@ impl Packing<'_> {
                 Some(count) => Some(*count),
                 None => self.to.count(txn, pack)?,
             };
-            if count.is_some_and(|count| count.left > 0 && count.left <= count.all / LEFT_SHARE) {
-                self.give_up(txn, pack)?;
+            if let Some(count) = count.filter(|count| count.few()) {
+                self.give_up(txn, pack, count)?;
             }
         }
         self.to.swept.store(swept, Ordering::Relaxed);
@@ -251,7 +267,7 @@ impl Packing<'_> {
     }
 
     /// What is left of a pack goes to the tree.
-    fn give_up(&mut self, txn: &mut RwTxn<'_>, pack: u64) -> heed::Result<()> {
+    fn give_up(&mut self, txn: &mut RwTxn<'_>, pack: u64, mut count: Count) -> heed::Result<()> {
         let Some(bytes) = self.to.packs.get(txn, &pack.to_be_bytes())?.map(<[u8]>::to_vec) else {
             return Ok(());
         };
@@ -259,12 +275,14 @@ impl Packing<'_> {
         while let Some((place, key)) = Place::read(pack, &bytes, at) {
             at = place.at as usize + place.bytes as usize;
             if self.to.bodies.get(txn, key)?.and_then(Place::decode) == Some(place)
-                && let Some(body) = place.within(&bytes)
+                && let Some(body) = place.within(&bytes, key)
             {
                 self.to.put_inline(txn, key, body)?;
+                count.left = count.left.saturating_sub(1);
             }
         }
-        self.counts.insert(pack, Count::default());
+        // One that is damaged keeps what was not found in it.
+        self.counts.insert(pack, count);
         Ok(())
     }
 }
@@ -296,12 +314,19 @@ impl Place {
         Some((Place { pack, at, bytes: u32::from_be_bytes(*body_bytes) }, key))
     }
 
-    fn within(self, pack: &[u8]) -> Option<&[u8]> {
-        pack.get(self.at as usize..)?.get(..self.bytes as usize)
+    /// The body of the key, which lies before it.
+    fn within<'p>(self, pack: &'p [u8], key: &[u8]) -> Option<&'p [u8]> {
+        let (before, body) = pack.split_at_checked(self.at as usize)?;
+        body.get(..self.bytes as usize).filter(|_| before.ends_with(key))
     }
 }
 
 impl Count {
+    /// Whether so few are left that the pack is not worth its room.
+    fn few(self) -> bool {
+        (1..self.all).contains(&self.left) && self.left <= self.all.div_ceil(LEFT_SHARE)
+    }
+
     fn encode(self) -> [u8; 8] {
         (u64::from(self.left) << 32 | u64::from(self.all)).to_be_bytes()
     }
