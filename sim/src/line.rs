@@ -240,13 +240,24 @@ impl<'a> Trial<'a> {
 
     /// The line of one seed.
     fn of_seed(&self, seed: u64, start: Start) -> Result<OfSeed, Problem> {
-        let mut runs = Vec::new();
+        let mut runs: Vec<(f64, RunResult)> = Vec::new();
+        let mut broke = false;
         let found = bracket(start, WIDTH, &mut |load| {
             let Some(run) = self.one(self.plan, seed, load)? else { return Ok(None) };
             let holds = run.broken().next().is_none();
+            if holds && broke && run.about.arrivals == 0 {
+                // So little load that nothing comes: what breaks with the least there is breaks at zero.
+                return Ok(Some(false));
+            }
+            broke |= !holds;
             runs.push((load, run));
             Ok(Some(holds))
         })?;
+        let lowest = runs.iter().map(|(load, _)| *load).reduce(f64::min);
+        let found = match (found, lowest) {
+            (Some(Bracket::Zero { .. }), Some(tried)) => Some(Bracket::Zero { tried }),
+            (found, _) => found,
+        };
         Ok(OfSeed { runs, found })
     }
 }

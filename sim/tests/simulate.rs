@@ -153,6 +153,14 @@ fn a_line_that_does_not_exist_is_said_so() {
     let always = format!("{TRAFFIC}\n[[expect]]\nof = \"orders\"\nmeasure = \"latency_p50_ms\"\nmax = 1\n");
     let line = load_line(&plan(&always).unwrap(), &search, &InTurn, &|_| false).unwrap();
     assert!(matches!(line.verdict, LineVerdict::BreaksAtZero { .. }), "{:?}", line.verdict);
+    // Where next to nothing is sent, far less of it is nothing: that this holds says nothing.
+    let few = "duration = \"10s\"\n[traffic.orders]\nto = \"POST /orders\"\npeak_per_s = 2\n\
+               [function.order]\nduration = \"5ms\"\nsteps = []\n\
+               [[expect]]\nof = \"orders\"\nmeasure = \"latency_p50_ms\"\nmax = 1\n";
+    let line = load_line(&plan(few).unwrap(), &search, &InTurn, &|_| false).unwrap();
+    let LineVerdict::BreaksAtZero { tried_down_to } = line.verdict else { panic!("{:?}", line.verdict) };
+    assert!((0.01..1.0).contains(&tried_down_to), "{tried_down_to}");
+    assert!(line.wall.is_some() && line.curve.iter().all(|point| !point.holds));
 }
 
 #[test]

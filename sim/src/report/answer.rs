@@ -1,5 +1,7 @@
 //! The answer in sentences: the same in a terminal, on the page, in JUnit and in a comparison.
 
+use flyball_app::workload::Measure;
+
 use super::numbers::{
     count, counted, events, factor, finite, moment, percent, plain, rate, seconds, with_unit,
 };
@@ -235,8 +237,8 @@ fn of_faults(faults: &FaultsResult) -> Answer {
 
 /// What breaks, because of what, and whom it hits.
 fn wall_facts(wall: &Wall, tenants: u64, facts: &mut Vec<(&'static str, String)>) {
-    facts.push(("breaks", broken_words(&wall.promise, &wall.unit, wall.value, wall.at_s)));
-    facts.push(("because", because(wall.because.as_ref(), wall.held_by.as_ref())));
+    facts.push(("breaks", broken_words(&wall.promise, &wall.unit, (wall.value, wall.max), wall.at_s)));
+    facts.push(("because", because(&wall.measure, wall.because.as_ref(), wall.held_by.as_ref())));
     facts.extend(way(&wall.path));
     if let Some(hits) = hits(&wall.hits, &wall.unit, wall.tenants_hit, tenants) {
         facts.push(("hits", hits));
@@ -248,9 +250,9 @@ fn wall_facts(wall: &Wall, tenants: u64, facts: &mut Vec<(&'static str, String)>
 
 fn broken_facts(promise: &PromiseResult, tenants: u64, facts: &mut Vec<(&'static str, String)>) {
     let Some(broken) = &promise.broken else { return };
-    let words = broken_words(&promise.promise, &promise.unit, promise.value, broken.at_s);
+    let words = broken_words(&promise.promise, &promise.unit, (promise.value, promise.max), broken.at_s);
     facts.push(("breaks", words));
-    facts.push(("because", because(broken.because.as_ref(), broken.held_by.as_ref())));
+    facts.push(("because", because(&promise.measure, broken.because.as_ref(), broken.held_by.as_ref())));
     facts.extend(way(&broken.path));
     if let Some(hits) = hits(&broken.hits, &promise.unit, broken.tenants_hit, tenants) {
         facts.push(("hits", hits));
@@ -263,20 +265,30 @@ fn way(path: &[String]) -> Option<(&'static str, String)> {
 }
 
 /// What was promised, and what it was.
-fn broken_words(promise: &str, unit: &str, value: f64, at_s: f64) -> String {
-    format!("{promise}: it was {}; first broken {} in", with_unit(value, unit), moment(at_s))
+fn broken_words(promise: &str, unit: &str, (value, max): (f64, f64), at_s: f64) -> String {
+    let mut was = with_unit(value, unit);
+    if was == with_unit(max, unit) {
+        // Rounded they are the same.
+        was = format!("{value} {unit}").trim_end().to_string();
+    }
+    format!("{promise}: it was {was}; first broken {} in", moment(at_s))
 }
 
 /// The same in a few words, for a table or a test's failure.
 pub(super) fn failure(promise: &PromiseResult, broken: &Broken) -> String {
-    let words = broken_words(&promise.promise, &promise.unit, promise.value, broken.at_s);
-    format!("{words}; {}", because(broken.because.as_ref(), broken.held_by.as_ref()))
+    let words = broken_words(&promise.promise, &promise.unit, (promise.value, promise.max), broken.at_s);
+    format!("{words}; {}", because(&promise.measure, broken.because.as_ref(), broken.held_by.as_ref()))
 }
 
-/// Which limit, and who holds it.
-pub(super) fn because(limit: Option<&LimitRef>, held_by: Option<&Holder>) -> String {
+/// Which limit broke what was promised of a measure, and who holds it.
+pub(super) fn because(measure: &str, limit: Option<&LimitRef>, held_by: Option<&Holder>) -> String {
     let Some(limit) = limit else {
-        return "no limit was met: functions or what they depend on fail by themselves".into();
+        let by_itself = if measure == Measure::RunsPerEvent.key() {
+            "work comes back: delivered again, tried again, or put back where it came from"
+        } else {
+            "functions or what they depend on fail by themselves"
+        };
+        return format!("no limit was met: {by_itself}");
     };
     let mut said = format!("{}: {}", met(limit), with_unit(limit.value, &limit.unit));
     if let Some(holder) = held_by {

@@ -125,8 +125,11 @@ fn findings(design: &Design, simulation: &Simulation) -> Vec<Finding> {
             let Some(broken) = &promise.broken else { continue };
             let (code, level) =
                 if index == 0 { ("first broken", Level::Error) } else { ("broken", Level::Warning) };
-            let message =
-                format!("{}: {}", promise.promise, because(broken.because.as_ref(), broken.held_by.as_ref()));
+            let message = format!(
+                "{}: {}",
+                promise.promise,
+                because(&promise.measure, broken.because.as_ref(), broken.held_by.as_ref())
+            );
             let at = at(design, broken.because.as_ref(), &broken.path).unwrap_or(&promise.of);
             findings.extend(finding(design, code, level, message, at, &broken.path));
         }
@@ -135,7 +138,8 @@ fn findings(design: &Design, simulation: &Simulation) -> Vec<Finding> {
 }
 
 fn of_wall(design: &Design, code: &'static str, level: Level, wall: &Wall) -> Option<Finding> {
-    let message = format!("{}: {}", wall.promise, because(wall.because.as_ref(), wall.held_by.as_ref()));
+    let message =
+        format!("{}: {}", wall.promise, because(&wall.measure, wall.because.as_ref(), wall.held_by.as_ref()));
     let at = at(design, wall.because.as_ref(), &wall.path).unwrap_or("");
     finding(design, code, level, message, at, &wall.path)
 }
