@@ -19,7 +19,7 @@ use std::{
 use crate::{
     conclude::conclude,
     plan::{Plan, Problem},
-    result::{BaseRate, CurvePoint, Figures, LineVerdict, LoadLineResult, RunResult, figure},
+    result::{BaseRate, CurvePoint, Ended, Figures, LineVerdict, LoadLineResult, RunResult, figure},
     world::{Setting, World},
 };
 
@@ -39,6 +39,8 @@ const WIDTH_COARSE: i32 = 3;
 const RATIO_COARSE: f64 = 1.15;
 /// Happenings of one run of a search. A run that reaches them without breaking ends the sweep.
 pub const HAPPENINGS_MAX: u64 = 200_000_000;
+/// A run of so much load and so many happenings ends it as well: some 20 s on one core.
+const SWEPT: Swept = Swept { load: 16.0, happenings: 20_000_000 };
 /// Seeds that each load is tried with at least.
 pub const SEEDS_MIN: usize = 5;
 
@@ -174,9 +176,24 @@ fn bracket(
     Ok(Some(Bracket::Between { holds: load_at(held), breaks: load_at(broken) }))
 }
 
+/// Where a sweep upwards ends though nothing breaks.
+#[derive(Debug, Clone, Copy)]
+struct Swept {
+    load: f64,
+    happenings: u64,
+}
+
+impl Swept {
+    fn reached(self, load: f64, run: &RunResult) -> bool {
+        run.about.ended == Ended::EventsMax
+            || load >= self.load && run.about.events_simulated >= self.happenings
+    }
+}
+
 /// Runs of a search, and when they are to end.
 struct Trial<'a> {
     plan: &'a Plan,
+    swept: Swept,
     halt: &'a Halt<'a>,
     runs: AtomicU64,
     halted: AtomicBool,
@@ -212,7 +229,7 @@ impl Tried {
 
 impl<'a> Trial<'a> {
     fn new(plan: &'a Plan, halt: &'a Halt<'a>) -> Trial<'a> {
-        Trial { plan, halt, runs: AtomicU64::new(0), halted: AtomicBool::new(false) }
+        Trial { plan, swept: SWEPT, halt, runs: AtomicU64::new(0), halted: AtomicBool::new(false) }
     }
 
     /// Whether the search is broken off.
@@ -238,26 +255,41 @@ impl<'a> Trial<'a> {
         Ok((!halted).then(|| conclude(plan, setting, &tally)))
     }
 
-    /// The line of one seed.
-    fn of_seed(&self, seed: u64, start: Start) -> Result<OfSeed, Problem> {
-        let mut runs: Vec<(f64, RunResult)> = Vec::new();
-        let mut broke = false;
-        let found = bracket(start, WIDTH, &mut |load| {
-            let Some(run) = self.one(self.plan, seed, load)? else { return Ok(None) };
+    /// The line of a plan, and each run that says something of it. `None`: broken off.
+    fn search(
+        &self,
+        (plan, seed): (&Plan, u64),
+        start: Start,
+        width: i32,
+        tell: &mut dyn FnMut(f64, RunResult),
+    ) -> Result<Option<Bracket>, Problem> {
+        let (mut broke, mut lowest, mut swept) = (false, f64::INFINITY, None);
+        let found = bracket(start, width, &mut |load| {
+            let Some(run) = self.one(plan, seed, load)? else { return Ok(None) };
             let holds = run.broken().next().is_none();
             if holds && broke && run.about.arrivals == 0 {
                 // So little load that nothing comes: what breaks with the least there is breaks at zero.
                 return Ok(Some(false));
             }
             broke |= !holds;
-            runs.push((load, run));
-            Ok(Some(holds))
+            lowest = lowest.min(load);
+            if !broke && self.swept.reached(load, &run) {
+                swept = Some(load);
+            }
+            tell(load, run);
+            Ok(swept.is_none().then_some(holds))
         })?;
-        let lowest = runs.iter().map(|(load, _)| *load).reduce(f64::min);
-        let found = match (found, lowest) {
-            (Some(Bracket::Zero { .. }), Some(tried)) => Some(Bracket::Zero { tried }),
+        Ok(match (found, swept) {
+            (None, Some(tried)) => Some(Bracket::Never { tried }),
+            (Some(Bracket::Zero { .. }), _) => Some(Bracket::Zero { tried: lowest }),
             (found, _) => found,
-        };
+        })
+    }
+
+    /// The line of one seed.
+    fn of_seed(&self, seed: u64, start: Start) -> Result<OfSeed, Problem> {
+        let mut runs = Vec::new();
+        let found = self.search((self.plan, seed), start, WIDTH, &mut |load, run| runs.push((load, run)))?;
         Ok(OfSeed { runs, found })
     }
 }
@@ -271,7 +303,7 @@ impl Trials<'_> {
         // The other seeds' lines are near.
         let start = match first.found {
             Some(Bracket::Between { holds, .. }) => Start::at(rung_of(holds), WIDTH),
-            Some(Bracket::Never { .. }) => Start::at(0, DOUBLE),
+            Some(Bracket::Never { tried }) => Start::at(rung_of(tried), DOUBLE),
             Some(Bracket::Zero { .. }) | None => return Ok(self.over(vec![first])),
         };
         let trial = self.trial;

@@ -1,6 +1,6 @@
 //! Which assumptions the line rests on.
 
-use super::{Bracket, RATIO_COARSE, Start, Trial, WIDTH_COARSE, bracket, rung_of};
+use super::{Bracket, RATIO_COARSE, Start, Trial, WIDTH_COARSE, rung_of};
 use crate::{
     plan::{Plan, Problem},
     result::{Sensitivity, WallSide, figure},
@@ -63,13 +63,12 @@ pub(super) fn side(
         return Ok(Some((turn, WallSide { holds_at: figure(holds), ..WallSide::default() })));
     };
     let mut because = String::new();
-    let found = bracket(Start::at(rung_of(holds), WIDTH_COARSE), WIDTH_COARSE, &mut |load| {
-        let Some(run) = trial.one(&plan, seed, load)? else { return Ok(None) };
+    let start = Start::at(rung_of(holds), WIDTH_COARSE);
+    let found = trial.search((&plan, seed), start, WIDTH_COARSE, &mut |_, run| {
         let broken = run.broken().next();
         if let Some(limit) = broken.and_then(|promise| promise.broken.as_ref()?.because.as_ref()) {
             because = [limit.of.as_str(), limit.name.as_str()].join(" ").trim().to_string();
         }
-        Ok(Some(broken.is_none()))
     })?;
     Ok(found.map(|bracket| {
         let holds_at = match bracket {

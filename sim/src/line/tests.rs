@@ -60,6 +60,22 @@ fn a_line_that_is_nowhere_ends_the_search() {
 }
 
 #[test]
+fn a_sweep_ends_with_a_load_whose_run_is_long() {
+    let (application, traffic) = (
+        "[application]\nname = \"a\"\n[function.f]\ncomponent = \"f.wasm\"\n[queue.q]\nfunction = \"f\"\n",
+        "duration = \"10s\"\n[traffic.a]\nto = \"q\"\npeak_per_s = 1\n[function.f]\nduration = \"1ms\"\n",
+    );
+    let application =
+        std::sync::Arc::new(flyball_app::read("flyball.toml", application).unwrap().application);
+    let workload = workload::read("traffic.toml", traffic).unwrap().workload;
+    let plan = Plan::flyball(&application, &workload).unwrap();
+    let mut trial = Trial::new(&plan, &|_| false);
+    trial.swept = Swept { load: 4.0, happenings: 1 };
+    let found = trial.of_seed(1, Start::at(0, DOUBLE)).unwrap();
+    assert_eq!((found.found, found.runs.len()), (Some(Bracket::Never { tried: 4.0 }), 3));
+}
+
+#[test]
 fn a_timeout_of_lambda_is_raised_to_900_seconds_at_most() {
     for (stated, raised) in [(10, Some(20)), (450, Some(900)), (451, None), (900, None)] {
         let template = format!(

@@ -3,7 +3,7 @@
 use flyball_core::Span;
 
 use super::{
-    Bracket, DOUBLE, Start, Trial, Trials, WIDTH_COARSE, bracket,
+    Bracket, DOUBLE, Start, Trial, Trials, WIDTH_COARSE,
     recovery::{self, WayBack},
     rung_of,
     sensitivity::{self, Turn},
@@ -105,13 +105,10 @@ fn raising(
     let mut last_broken = None;
     // Where nothing else is near, twice the limit is twice the line or a little more.
     let start = Start { rung: rung_of(holds) + DOUBLE, up: WIDTH_COARSE, down: DOUBLE };
-    let found = bracket(start, WIDTH_COARSE, &mut |load| {
-        let Some(run) = trial.one(&plan, seed, load)? else { return Ok(None) };
-        let held = run.broken().next().is_none();
-        if !held {
+    let found = trial.search((&plan, seed), start, WIDTH_COARSE, &mut |load, run| {
+        if run.broken().next().is_some() {
             last_broken = Some((load, run));
         }
-        Ok(Some(held))
     })?;
     let (held, never) = match found {
         Some(Bracket::Between { holds, .. }) => (holds, false),
