@@ -1,10 +1,10 @@
 //! Bodies, and where they lie: small ones side by side in packs, apart from the tree that finds them.
 //!
 //! A page of a tree that holds three bodies is written again when one of them goes, and events are over in another
-//! order than they came. A pack is written once, on pages that lie side by side (below half a page with others on one),
-//! and freed as a whole when the last of its bodies is gone. Then only the tree of places changes, with a hundred of them
-//! on a page. One that is old and has few left gives them to the tree, so that what waits for long does not keep the
-//! room of what came with it.
+//! order than they came. A pack is written once, on pages that lie side by side (below half a page with others on
+//! one), and freed as a whole when the last of its bodies is gone. Then only the tree of places changes, with a hundred
+//! of them on a page. One that is old and has few left gives them to the tree, so that what waits for long does not
+//! keep the room of what came with it.
 //!
 //! ```text
 //! bodies   key → INLINE, the body | PACKED, pack, where in it, bytes
