@@ -40,7 +40,7 @@ const RATIO_COARSE: f64 = 1.15;
 /// Happenings of one run of a search. A run that reaches them without breaking ends the sweep.
 pub const HAPPENINGS_MAX: u64 = 200_000_000;
 /// A run of so much load and so many happenings ends it as well: more load takes longer, and says less.
-const SWEPT: Swept = Swept { load: 16.0, happenings: 20_000_000 };
+const SWEPT: Swept = Swept { load: 16.0, happenings: 10_000_000 };
 /// Seeds that each load is tried with at least.
 pub const SEEDS_MIN: usize = 5;
 
