@@ -45,8 +45,6 @@ name = "crash"
 concurrency = {{ cap = {CONCURRENCY} }}
 # The kills come faster than runs end, and no event here is to blame: see guilty.rs for one that is.
 crashes_max = 255
-# All add to the same few counters: on a busy machine a batch is overtaken more often than in a row of 16.
-conflicts_max = 255
 
 [tenant.a]
 [tenant.b]

@@ -14,6 +14,7 @@
 //! - `run`: starting what the scheduler picks, deadlines.
 //! - `settle`: outcomes, retries, dead letters, emitted events.
 //! - `crash`: runs that were cut off, and events that may have ended the process.
+//! - `turns`: those that others overtake again and again.
 //! - `fair`: who runs next. - `report`: what can be asked of the engine.
 
 mod accept;
@@ -35,6 +36,7 @@ mod settle;
 mod slab;
 mod table;
 mod timers;
+mod turns;
 
 use std::{
     cmp::Reverse,
@@ -132,6 +134,7 @@ pub struct Engine {
     /// While opening: events whose run was cut off, and whether by the end of the process.
     cut_off: BTreeMap<Ix<Event>, bool>,
     suspects: crash::Suspects,
+    turns: turns::Turns,
     ahead: ahead::Ahead,
     /// While opening: it is to take no new work.
     drain_at_open: bool,
@@ -217,7 +220,7 @@ enum State {
     Delayed,
     /// In its flow.
     Ready,
-    /// A suspect whose turn has come while another has not ended.
+    /// A suspect whose turn has come while another has not ended; or one that contends while another has the turn.
     Held,
     /// In an invocation.
     Running(Ix<Entry<InvocationId, Running>>),
@@ -308,6 +311,10 @@ struct Settling {
     emitted: Vec<Emitted>,
     /// Emitted events that were stopped at once: dead when this commits.
     stopped: Vec<(EventId, Failure)>,
+    /// Its run, if that had the turn of its tenant, which is over with this.
+    turn: Option<InvocationId>,
+    /// What it had read, where who is overtaken once more contends.
+    read: Option<turns::Keys>,
 }
 
 /// An emitted event on its way into the store, and where it comes from.
@@ -403,6 +410,7 @@ impl Engine {
             orphans: BTreeMap::new(),
             cut_off: BTreeMap::new(),
             suspects: crash::Suspects::default(),
+            turns: turns::Turns::default(),
             ahead: ahead::Ahead::default(),
             drain_at_open: false,
             discarding: BTreeSet::new(),
@@ -590,6 +598,7 @@ impl Engine {
                 Timer::KeyedWait(id) => self.keyed_waited(id, effects),
                 Timer::Deadline(invocation) => self.deadline(invocation, effects),
                 Timer::Lost(invocation) => self.lost(invocation, effects),
+                Timer::Turn(tenant) => self.turn_ends(tenant),
                 Timer::Forget(bucket) => {
                     self.commit(vec![Write::Forget { bucket }], Then::Forget(bucket), effects);
                 }
@@ -602,11 +611,11 @@ impl Engine {
         let Some(then) = self.commits.remove(batch.0) else { return };
         match (then, result) {
             (Then::Settle(settling), CommitResult::Done) => self.settled(*settling, effects),
-            (Then::Settle(settling), CommitResult::Conflict) => self.conflicted(*settling, effects),
+            (Then::Settle(settling), CommitResult::Conflict) => self.conflicted(*settling, 0, effects),
             (Then::Accept { caller, id, events }, _) => self.accepted(caller, id, events, effects),
             (Then::AcceptCall { event }, _) => self.entered(event, effects),
             (Then::Start(invocation), _) => self.written(invocation, effects),
-            (Then::Ahead(events), _) => self.written_ahead(batch, events, effects),
+            (Then::Ahead(events), _) => self.written_ahead(batch, events),
             (Then::Revive { caller, event }, _) => {
                 let id = self.events[event].id;
                 self.totals.dead = self.totals.dead.saturating_sub(1);
@@ -627,6 +636,7 @@ impl Engine {
                 }
             }
         }
+        self.over_for_those_who_wait(batch, effects);
     }
 }
 

@@ -179,7 +179,7 @@ pub(crate) struct Setting {
 pub(crate) const HAPPENINGS_MAX: u64 = 2_000_000_000;
 
 /// The engine's invariants, in words: `flyball_core::invariant`.
-pub(crate) const INVARIANTS: [&str; 9] = [
+pub(crate) const INVARIANTS: [&str; 10] = [
     "I1 running never exceeds a cap",
     "I2 counters are what they count",
     "I3 nothing that could start waits",
@@ -189,6 +189,7 @@ pub(crate) const INVARIANTS: [&str; 9] = [
     "I7 what waits is counted, within its limits",
     "I10 suspects run one at a time",
     "I11 what is begun ahead is little",
+    "I12 who is overtaken waits for a turn that is taken",
 ];
 
 /// How often a run asks whether it is to go on, happenings.

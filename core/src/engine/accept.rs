@@ -6,6 +6,7 @@ use super::{
     fair::{FunctionIx, TenantIx},
     gate,
     slab::Ix,
+    turns::OVERTAKEN_MAX,
 };
 use crate::{
     Attributes, Body, CallerId, Envelope, EventId, Lineage, Name, Refusal, Span, TenantId, Time,
@@ -333,6 +334,9 @@ impl Engine {
             return;
         }
         let (caller, tenant, function) = (entry.caller, entry.tenant, entry.function);
+        if self.turns.holds(tenant, Item::Call(call)) {
+            return self.waited_for_turn(call, effects);
+        }
         let flow = self.flow(function, tenant);
         let blocker = self.scheduler.blocker(flow);
         let retry_after = gate::retry_after(self.now, self.scheduler.ready_at(flow));
@@ -340,6 +344,20 @@ impl Engine {
         self.drop_waiting_call(call);
         let tenant = self.tenant_ids[tenant];
         self.refuse(caller, tenant, Refusal::Throttled { limit, retry_after }, effects);
+    }
+
+    /// A call has waited its time for the turn of its tenant.
+    fn waited_for_turn(&mut self, call: Ix<PendingCall>, effects: &mut Effects) {
+        let entry = &self.calls[call];
+        let (caller, id, tenant) = (entry.caller, entry.id, self.tenant_ids[entry.tenant]);
+        let waited = self.application.limits.call_wait_max.as_millis();
+        let message = format!(
+            "others change what it reads, and go first; it has waited for {waited} ms, call_wait_max"
+        );
+        let failure = crate::Failure::new(crate::FailureKind::Conflict, message);
+        self.drop_waiting_call(call);
+        effects.push(Effect::Note(Note::Dead { id, tenant, failure: failure.clone() }));
+        effects.push(Effect::Answer(caller, Answer::Failed { id, failure, replayed: false }));
     }
 
     pub(super) fn abandon(&mut self, caller: CallerId) {
@@ -359,6 +377,9 @@ impl Engine {
         let flow = self.flow(entry.function, entry.tenant);
         self.scheduler.flows[flow].ready.retain(|item| *item != Item::Call(call));
         self.flow_changed(flow);
+        if entry.conflicts >= OVERTAKEN_MAX {
+            self.contender_gone(entry.tenant, call);
+        }
     }
 
     /// The acceptance of an event is durable: its copies may run, and its sender is told.

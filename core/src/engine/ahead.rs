@@ -35,7 +35,8 @@ pub(super) struct Ahead {
     /// In a commit of their own that is under way, and in which.
     writing: BTreeMap<Ix<Event>, BatchNo>,
     durable: BTreeSet<Ix<Event>>,
-    /// Runs that wait for such a commit. Whatever is written of their events later comes after it.
+    /// Runs that wait for such a commit, or for another that is under way. Whatever is written of their events later
+    /// comes after it.
     awaited: BTreeMap<BatchNo, Vec<InvocationId>>,
 }
 
@@ -162,13 +163,17 @@ impl Engine {
     }
 
     /// What was written as begun is durable; some of it was to begin meanwhile, and now does.
-    pub(super) fn written_ahead(&mut self, batch: BatchNo, events: Vec<Ix<Event>>, effects: &mut Effects) {
+    pub(super) fn written_ahead(&mut self, batch: BatchNo, events: Vec<Ix<Event>>) {
         for event in events {
             if self.ahead.writing.get(&event) == Some(&batch) {
                 self.ahead.writing.remove(&event);
                 self.ahead.durable.insert(event);
             }
         }
+    }
+
+    /// A commit is over. Some runs may have waited for it.
+    pub(super) fn over_for_those_who_wait(&mut self, batch: BatchNo, effects: &mut Effects) {
         for invocation in self.ahead.awaited.remove(&batch).unwrap_or_default() {
             self.written(invocation, effects);
         }
@@ -185,8 +190,11 @@ impl Engine {
 
     /// Nothing starts any more: what is written as begun and did not begin is written as waiting again.
     pub(super) fn take_back_ahead(&mut self, effects: &mut Effects) {
-        let mut ready: Vec<_> =
-            self.ahead.all().filter(|event| self.events[*event].state == State::Ready).collect();
+        let mut ready: Vec<_> = self
+            .ahead
+            .all()
+            .filter(|event| matches!(self.events[*event].state, State::Ready | State::Held))
+            .collect();
         // The oldest comes last, and so to the head.
         ready.sort_unstable_by_key(|event| std::cmp::Reverse(self.events[*event].seq));
         for event in ready {
@@ -195,6 +203,7 @@ impl Engine {
             let flow = self.flow(self.queues[e.queue].function, e.tenant);
             self.scheduler.flows[flow].ready.retain(|item| *item != Item::Event(event));
             self.flow_changed(flow);
+            self.turns.drop_held(self.events[event].tenant, Item::Event(event));
             self.settle_alone(event, Fate::Again, effects);
         }
     }
@@ -207,7 +216,7 @@ impl Engine {
         }
         self.ahead.all().find_map(|event| {
             let state = self.events.get(event).map(|e| (e.state, e.crashes));
-            let waits = matches!(state, Some((State::Ready | State::Accepting, 0)));
+            let waits = matches!(state, Some((State::Ready | State::Held | State::Accepting, 0)));
             (!waits).then(|| format!("{event:?} is written as begun ahead and is {state:?}"))
         })
     }

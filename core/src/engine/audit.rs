@@ -65,7 +65,11 @@ impl Engine {
                 places.entry(event).or_default().push(state);
             }
         }
-        for event in self.suspects.held() {
+        let contenders = self.turns.held().filter_map(|item| match item {
+            Item::Event(event) => Some(event),
+            Item::Call(_) => None,
+        });
+        for event in self.suspects.held().chain(contenders) {
             places.entry(event).or_default().push(State::Held);
         }
         for Reverse((at, event)) in &self.delays {

@@ -142,7 +142,8 @@ impl Engine {
                     e.attempt = e.attempt.saturating_sub(1);
                 }
             }
-            let settling = Settling { function, tenant, fates, emitted: Vec::new(), stopped: Vec::new() };
+            let mut settling = Settling::of(function, tenant, fates);
+            settling.turn = self.turns.of(tenant, invocation);
             let mut writes = Vec::new();
             self.write_fates(&settling, &mut writes);
             if writes.is_empty() {

@@ -149,7 +149,7 @@ impl Engine {
         let e = &self.events[event];
         let (tenant, function) = (e.tenant, self.queues[e.queue].function);
         let fates = smallvec::smallvec![(Item::Event(event), fate)];
-        let settling = Settling { function, tenant, fates, emitted: Vec::new(), stopped: Vec::new() };
+        let settling = Settling::of(function, tenant, fates);
         let mut writes = Vec::new();
         self.write_fates(&settling, &mut writes);
         (settling, writes)

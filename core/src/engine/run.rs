@@ -9,6 +9,7 @@ use super::{
     fair::{self, Blocker, Flow, FunctionIx, TenantIx},
     slab::Ix,
     table::Entry,
+    turns::OVERTAKEN_MAX,
 };
 use crate::{
     BatchNo, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, Time, Usage, record::Write,
@@ -97,7 +98,7 @@ impl Engine {
         }
         let mut last = None;
         while let Some(flow) = self.scheduler.next() {
-            if !self.hold_suspect(flow) {
+            if !self.hold_suspect(flow) && !self.hold_contender(flow) {
                 last = Some(self.scheduler.flows[flow].function);
                 self.start(flow, effects);
             }
@@ -133,7 +134,10 @@ impl Engine {
         for item in &items {
             self.begin(*item, (invocation, place), waited_for.clone(), &mut written, effects);
         }
-        let Written { writes, under_way } = written;
+        let Written { writes, mut under_way } = written;
+        if items.first().is_some_and(|item| self.contends(*item)) {
+            under_way.extend(self.take_turn(tenant, invocation, &items));
+        }
         let awaits = self.ahead.wait(invocation, under_way) + u32::from(!writes.is_empty());
         if let Some(running) = self.invocations.at_mut(place) {
             running.awaits = awaits;
@@ -147,7 +151,8 @@ impl Engine {
         }
     }
 
-    /// The head of a flow, and what may run with it: events of the same queue. A suspect runs alone.
+    /// The head of a flow, and what may run with it: events of the same queue. A suspect runs alone, and who contends
+    /// with others that do.
     fn take_batch(&mut self, flow: Ix<Flow>) -> Items {
         let ready = &mut self.scheduler.flows[flow].ready;
         let mut items = Items::new();
@@ -161,10 +166,12 @@ impl Engine {
                 return items;
             }
             let max = self.queues[queue].delivery.batch_max as usize;
+            let contends = self.events[event].conflicts >= OVERTAKEN_MAX;
             while items.len() < max
                 && let Some(&Item::Event(next)) = ready.front()
                 && self.events[next].queue == queue
                 && !self.events[next].suspect(crashes_max)
+                && (self.events[next].conflicts >= OVERTAKEN_MAX) == contends
             {
                 ready.pop_front();
                 items.push(Item::Event(next));

@@ -2,7 +2,10 @@
 
 use super::{
     Effect, Effects, Emitted, Engine, Event, Fate, Fates, Item, Note, Phase, QueueIx, RECENT_MAX, Running,
-    Settling, State, Then, fair::TenantIx, slab::Ix,
+    Settling, State, Then,
+    fair::{FunctionIx, TenantIx},
+    slab::Ix,
+    turns::{self, OVERTAKEN_MAX},
 };
 use crate::{
     Body, Emit, Envelope, EventId, EventResult, Failure, FailureKind, InvocationId, Outcome, Span, TenantId,
@@ -14,6 +17,14 @@ use crate::{
 /// What an envelope is counted as, bytes: the attributes and a few hops.
 const ENVELOPE_BYTES: u64 = 2_048;
 
+impl Settling {
+    /// What becomes of these, and nothing else yet.
+    pub(super) fn of(function: FunctionIx, tenant: TenantIx, fates: Fates) -> Settling {
+        let (emitted, stopped) = (Vec::new(), Vec::new());
+        Settling { function, tenant, fates, emitted, stopped, turn: None, read: None }
+    }
+}
+
 impl Engine {
     pub(super) fn finished(&mut self, invocation: InvocationId, outcome: Outcome, effects: &mut Effects) {
         // Stale: it was taken as lost, or belongs to an engine before this one.
@@ -23,8 +34,12 @@ impl Engine {
         self.give_back(invocation, &running, usage, effects);
         let Running { function, tenant, items, .. } = running;
         let tenant_id = self.tenant_ids[tenant];
-        let fates = Fates::with_capacity(items.len());
-        let mut settling = Settling { function, tenant, fates, emitted: Vec::new(), stopped: Vec::new() };
+        let forbidden = self.turns.forbids(tenant, invocation, &kv);
+        let mut settling = Settling::of(function, tenant, Fates::with_capacity(items.len()));
+        settling.turn = self.turns.of(tenant, invocation);
+        if forbidden || items.iter().any(|item| self.overtaken(*item) + 1 >= OVERTAKEN_MAX) {
+            settling.read = Some(turns::keys(&reads));
+        }
         let mut writes = Vec::new();
         let mut results = results.into_iter();
         let nothing_ran = |r: &EventResult| matches!(&r.verdict, Err(f) if f.kind == FailureKind::NotRun);
@@ -54,7 +69,9 @@ impl Engine {
         let kv = kv.into_iter().map(|w| Write::Kv { tenant: tenant_id, key: w.key, value: w.value });
         writes.extend(kv);
         self.write_fates(&settling, &mut writes);
-        if writes.is_empty() {
+        if forbidden {
+            self.conflicted(settling, OVERTAKEN_MAX, effects);
+        } else if writes.is_empty() {
             self.settled(settling, effects);
         } else {
             self.commit_if(checks, writes, Then::Settle(Box::new(settling)), effects);
@@ -257,7 +274,10 @@ impl Engine {
 
     /// The outcome is durable, or nothing had to be.
     pub(super) fn settled(&mut self, settling: Settling, effects: &mut Effects) {
-        let Settling { function, tenant, fates, emitted, stopped } = settling;
+        let Settling { function, tenant, fates, emitted, stopped, turn, read: _ } = settling;
+        if let Some(run) = turn {
+            self.turn_over(tenant, run);
+        }
         let tenant = self.tenant_ids[tenant];
         for (item, fate) in fates {
             match item {
@@ -374,9 +394,10 @@ impl Engine {
     }
 
     /// What it had read was stale and nothing was written. What failed has failed all the same; what
-    /// succeeded runs again, without spending an attempt, a bounded number of times.
-    pub(super) fn conflicted(&mut self, settling: Settling, effects: &mut Effects) {
-        let Settling { function, tenant, fates, emitted, stopped: _ } = settling;
+    /// succeeded runs again, without spending an attempt, a bounded number of times. It counts as overtaken
+    /// `least` times at least.
+    pub(super) fn conflicted(&mut self, settling: Settling, least: u8, effects: &mut Effects) {
+        let Settling { function, tenant, fates, emitted, stopped: _, turn, read } = settling;
         self.totals.conflicts += 1;
         effects.push(Effect::Note(Note::Conflict {
             tenant: self.tenant_ids[tenant],
@@ -386,16 +407,24 @@ impl Engine {
             self.totals.accepting -= 1;
             self.remove_event(emitted.event);
         }
-        let mut rest =
-            Settling { function, tenant, fates: Fates::new(), emitted: Vec::new(), stopped: Vec::new() };
+        let mut rest = Settling::of(function, tenant, Fates::new());
         // In reverse, because each goes to the head of its flow.
         for (item, fate) in fates.into_iter().rev() {
             self.forget_verdict(item, &fate);
-            match (item, fate) {
-                (Item::Event(event), Fate::Done { .. }) => self.run_again(event, &mut rest),
-                (Item::Call(call), Fate::Done { .. }) => self.call_again(call, &mut rest),
-                (item, fate) => rest.fates.insert(0, (item, fate)),
+            if !matches!(fate, Fate::Done { .. }) {
+                rest.fates.insert(0, (item, fate));
+                continue;
             }
+            match item {
+                Item::Event(event) => self.run_again(event, least, &mut rest),
+                Item::Call(call) => self.call_again(call, least, &mut rest),
+            }
+            if let Some(read) = read.as_ref().filter(|_| self.overtaken(item) >= OVERTAKEN_MAX) {
+                self.turns.keep(self.id_of(item), read.clone());
+            }
+        }
+        if let Some(run) = turn {
+            self.turn_over(tenant, run);
         }
         let mut writes = Vec::new();
         self.write_fates(&rest, &mut writes);
@@ -406,11 +435,11 @@ impl Engine {
         }
     }
 
-    fn run_again(&mut self, event: Ix<Event>, rest: &mut Settling) {
+    fn run_again(&mut self, event: Ix<Event>, least: u8, rest: &mut Settling) {
         let max = self.application.limits.conflicts_max;
         let e = &mut self.events[event];
         if e.conflicts < max {
-            e.conflicts += 1;
+            e.conflicts = (e.conflicts + 1).max(least.min(max));
             e.attempt = e.attempt.saturating_sub(1);
             let charged = std::mem::take(&mut e.crashes) > 0;
             if charged || self.phase != Phase::Running || !self.ahead.keep(event) {
@@ -425,13 +454,13 @@ impl Engine {
         }
     }
 
-    fn call_again(&mut self, call: Ix<super::PendingCall>, rest: &mut Settling) {
+    fn call_again(&mut self, call: Ix<super::PendingCall>, least: u8, rest: &mut Settling) {
         let max = self.application.limits.conflicts_max;
         let wait = self.application.limits.call_wait_max;
         let until = self.now.after(wait);
         let c = &mut self.calls[call];
         if c.conflicts < max && !c.gone {
-            c.conflicts += 1;
+            c.conflicts = (c.conflicts + 1).max(least.min(max));
             c.wait_until = until;
             self.enqueue_call(call, true);
         } else {

@@ -6,12 +6,18 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{PendingCall, fair::FunctionIx, heap::Heap, slab::Ix};
+use super::{
+    PendingCall,
+    fair::{FunctionIx, TenantIx},
+    heap::Heap,
+    slab::Ix,
+};
 use crate::{EventId, InvocationId, Time, record::Bucket};
 
 /// What happens then. In this order where it happens at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Timer {
+    Turn(TenantIx),
     CallWait(Ix<PendingCall>),
     KeyedWait(EventId),
     Deadline(InvocationId),

@@ -10,6 +10,7 @@
 
 mod crashes;
 mod journal;
+mod turns;
 mod world;
 
 use crashes::one_attempt;
