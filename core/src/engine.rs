@@ -311,10 +311,12 @@ struct Settling {
     emitted: Vec<Emitted>,
     /// Emitted events that were stopped at once: dead when this commits.
     stopped: Vec<(EventId, Failure)>,
-    /// Its run, if that had the turn of its tenant, which is over with this.
+    /// Its run, if that had the turn of its tenant: then the turn is over with this.
     turn: Option<InvocationId>,
-    /// What it had read, where who is overtaken once more contends.
+    /// Of those that contend, what they have read, where that is known; and since when they contend, where they were
+    /// overtaken in their turn.
     read: Option<turns::Keys>,
+    since: Option<u64>,
 }
 
 /// An emitted event on its way into the store, and where it comes from.

@@ -12,7 +12,7 @@
 //! | I7 | What waits is counted at each level, and within the limits at the edge. |
 //! | I10 | Events that may have ended the process run one at a time, and alone. |
 //! | I11 | What is written as begun before it runs is little, waits, and was charged with no crash. |
-//! | I12 | Who is overtaken again and again waits for a turn only while one of its tenant's has it, or is next. |
+//! | I12 | Who is overtaken again and again waits only while a run of its tenant has the turn, or its line is next. |
 //!
 //! Two more need a history and are checked where there is one, by the tests' model: an outcome commits
 //! once (I8), and a newcomer below its caps waits at most ⌈active tenants / slots⌉ × the longest
@@ -51,7 +51,7 @@ pub fn check(engine: &Engine) -> Result<(), Violation> {
     found("I7", engine.miscounted_waiting())?;
     found("I10", engine.suspects_together())?;
     found("I11", engine.ahead_wrongly())?;
-    found("I12", engine.held_for_no_turn())
+    found("I12", engine.waits_for_no_turn())
 }
 
 /// After every step, in debug builds.

@@ -229,18 +229,23 @@ impl Engine {
         });
         self.call_of.insert(caller, call);
         self.totals.calls += 1;
+        self.call_waits(call);
         self.enqueue_call(call, false);
         Ok(())
     }
 
-    pub(super) fn enqueue_call(&mut self, call: Ix<PendingCall>, first: bool) {
+    /// A call waits, in its flow or for a turn.
+    pub(super) fn call_waits(&mut self, call: Ix<PendingCall>) {
         let entry = &mut self.calls[call];
         entry.waits = true;
-        let (tenant, function) = (entry.tenant, entry.function);
-        self.tenants[tenant].waiting_calls += 1;
+        self.tenants[entry.tenant].waiting_calls += 1;
         self.totals.waiting_calls += 1;
         self.totals.peak_waiting_calls = self.totals.peak_waiting_calls.max(self.totals.waiting_calls);
         self.fresh.push(call);
+    }
+
+    pub(super) fn enqueue_call(&mut self, call: Ix<PendingCall>, first: bool) {
+        let (tenant, function) = (self.calls[call].tenant, self.calls[call].function);
         let flow = self.flow(function, tenant);
         self.enqueue(flow, Item::Call(call), first);
     }
@@ -334,7 +339,7 @@ impl Engine {
             return;
         }
         let (caller, tenant, function) = (entry.caller, entry.tenant, entry.function);
-        if self.turns.holds(tenant, Item::Call(call)) {
+        if entry.conflicts >= OVERTAKEN_MAX && self.turns.holds(tenant, (function, None), Item::Call(call)) {
             return self.waited_for_turn(call, effects);
         }
         let flow = self.flow(function, tenant);
@@ -351,9 +356,8 @@ impl Engine {
         let entry = &self.calls[call];
         let (caller, id, tenant) = (entry.caller, entry.id, self.tenant_ids[entry.tenant]);
         let waited = self.application.limits.call_wait_max.as_millis();
-        let message = format!(
-            "others change what it reads, and go first; it has waited for {waited} ms, call_wait_max"
-        );
+        let message =
+            format!("others change what it reads; it has waited for its turn for {waited} ms, call_wait_max");
         let failure = crate::Failure::new(crate::FailureKind::Conflict, message);
         self.drop_waiting_call(call);
         effects.push(Effect::Note(Note::Dead { id, tenant, failure: failure.clone() }));
@@ -378,7 +382,7 @@ impl Engine {
         self.scheduler.flows[flow].ready.retain(|item| *item != Item::Call(call));
         self.flow_changed(flow);
         if entry.conflicts >= OVERTAKEN_MAX {
-            self.contender_gone(entry.tenant, call);
+            self.contender_gone(entry.tenant, entry.function, Item::Call(call));
         }
     }
 

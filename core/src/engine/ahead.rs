@@ -7,7 +7,7 @@
 //! was not written ahead is written then.
 //!
 //! Should the process end, all that is written as begun is charged with a crash, for any of it may have run.
-//! That is why there are [`AHEAD_MAX`] at most, and nobody who was charged before is among them.
+//! That is why there are [`AHEAD_MAX`] at most, and nobody is among them who was charged before, or waits for a turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +15,7 @@ use super::{
     Effects, Engine, Event, Fate, Item, Phase, State, Then,
     fair::{Flow, FunctionIx},
     slab::Ix,
+    turns::OVERTAKEN_MAX,
 };
 use crate::{
     BatchNo, InvocationId, Span,
@@ -79,7 +80,7 @@ impl Ahead {
         for batch in &batches {
             self.awaited.entry(*batch).or_default().push(run);
         }
-        batches.len() as u32 // bounded by `AHEAD_MAX`
+        batches.len() as u32 // bounded by `AHEAD_MAX`, and one
     }
 
     /// All of them, for `invariant`.
@@ -158,7 +159,10 @@ impl Engine {
         if written >= OF_ONE_FLOW / 2 {
             return Vec::new();
         }
-        let clean = |event: &Ix<Event>| self.events[*event].crashes == 0 && !self.ahead.has(*event);
+        let clean = |event: &Ix<Event>| {
+            let e = &self.events[*event];
+            e.crashes == 0 && e.conflicts < OVERTAKEN_MAX && !self.ahead.has(*event)
+        };
         first.into_iter().filter(clean).take(self.ahead.room()).collect()
     }
 
@@ -190,11 +194,8 @@ impl Engine {
 
     /// Nothing starts any more: what is written as begun and did not begin is written as waiting again.
     pub(super) fn take_back_ahead(&mut self, effects: &mut Effects) {
-        let mut ready: Vec<_> = self
-            .ahead
-            .all()
-            .filter(|event| matches!(self.events[*event].state, State::Ready | State::Held))
-            .collect();
+        let mut ready: Vec<_> =
+            self.ahead.all().filter(|event| self.events[*event].state == State::Ready).collect();
         // The oldest comes last, and so to the head.
         ready.sort_unstable_by_key(|event| std::cmp::Reverse(self.events[*event].seq));
         for event in ready {
@@ -203,7 +204,6 @@ impl Engine {
             let flow = self.flow(self.queues[e.queue].function, e.tenant);
             self.scheduler.flows[flow].ready.retain(|item| *item != Item::Event(event));
             self.flow_changed(flow);
-            self.turns.drop_held(self.events[event].tenant, Item::Event(event));
             self.settle_alone(event, Fate::Again, effects);
         }
     }
@@ -216,7 +216,7 @@ impl Engine {
         }
         self.ahead.all().find_map(|event| {
             let state = self.events.get(event).map(|e| (e.state, e.crashes));
-            let waits = matches!(state, Some((State::Ready | State::Held | State::Accepting, 0)));
+            let waits = matches!(state, Some((State::Ready | State::Accepting, 0)));
             (!waits).then(|| format!("{event:?} is written as begun ahead and is {state:?}"))
         })
     }

@@ -142,8 +142,9 @@ impl Engine {
                     e.attempt = e.attempt.saturating_sub(1);
                 }
             }
+            self.turns.run_over(invocation);
             let mut settling = Settling::of(function, tenant, fates);
-            settling.turn = self.turns.of(tenant, invocation);
+            settling.turn = self.turns.since(tenant, invocation).map(|_| invocation);
             let mut writes = Vec::new();
             self.write_fates(&settling, &mut writes);
             if writes.is_empty() {

@@ -181,7 +181,7 @@ impl Engine {
         (&self.remembering, &self.invocations, &self.commits, &self.timers).hash(&mut hasher);
         self.delays.iter().for_each(|delay| delay.hash(&mut hasher));
         (&self.remembered, self.settled_mark, &self.recent, &self.totals).hash(&mut hasher);
-        (&self.cut_off, &self.suspects, &self.ahead, self.drain_at_open).hash(&mut hasher);
+        (&self.cut_off, &self.suspects, &self.turns, &self.ahead, self.drain_at_open).hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -42,8 +42,9 @@ impl<T> Ring<T> {
     }
 
     /// All values in the order of their numbers.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        (self.first..).zip(&self.places).filter_map(|(number, place)| Some((number, place.as_ref()?)))
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &T)> {
+        let numbered = self.places.iter().enumerate();
+        numbered.filter_map(|(index, place)| Some((self.first + index as u64, place.as_ref()?)))
     }
 }
 

@@ -82,6 +82,10 @@ impl Engine {
 
     /// Into its flow, at the end or, where its turn had come already, at the head.
     pub(super) fn make_ready_at(&mut self, event: Ix<Event>, first: bool) {
+        if self.contends(Item::Event(event)) {
+            // It did before the engine was made.
+            return self.contend(Item::Event(event), None, None);
+        }
         let now = self.now;
         let entry = &mut self.events[event];
         entry.state = State::Ready;
@@ -97,10 +101,15 @@ impl Engine {
             return;
         }
         let mut last = None;
-        while let Some(flow) = self.scheduler.next() {
-            if !self.hold_suspect(flow) && !self.hold_contender(flow) {
-                last = Some(self.scheduler.flows[flow].function);
-                self.start(flow, effects);
+        loop {
+            while let Some(flow) = self.scheduler.next() {
+                if !self.hold_suspect(flow) && !self.hold_contender(flow) {
+                    last = Some(self.scheduler.flows[flow].function);
+                    self.start(flow, effects);
+                }
+            }
+            if !self.offer_turns() {
+                break;
             }
         }
         if let Some(function) = last {

@@ -21,7 +21,7 @@ impl Settling {
     /// What becomes of these, and nothing else yet.
     pub(super) fn of(function: FunctionIx, tenant: TenantIx, fates: Fates) -> Settling {
         let (emitted, stopped) = (Vec::new(), Vec::new());
-        Settling { function, tenant, fates, emitted, stopped, turn: None, read: None }
+        Settling { function, tenant, fates, emitted, stopped, turn: None, read: None, since: None }
     }
 }
 
@@ -34,10 +34,12 @@ impl Engine {
         self.give_back(invocation, &running, usage, effects);
         let Running { function, tenant, items, .. } = running;
         let tenant_id = self.tenant_ids[tenant];
-        let forbidden = self.turns.forbids(tenant, invocation, &kv);
+        let late = self.turns.run_over(invocation) || self.phase != Phase::Running;
+        let void = !late && self.turns.forbids(tenant, invocation, &kv);
         let mut settling = Settling::of(function, tenant, Fates::with_capacity(items.len()));
-        settling.turn = self.turns.of(tenant, invocation);
-        if forbidden || items.iter().any(|item| self.overtaken(*item) + 1 >= OVERTAKEN_MAX) {
+        settling.since = self.turns.since(tenant, invocation);
+        settling.turn = settling.since.map(|_| invocation);
+        if void || items.iter().any(|item| self.overtaken(*item) >= OVERTAKEN_MAX - 1) {
             settling.read = Some(turns::keys(&reads));
         }
         let mut writes = Vec::new();
@@ -69,7 +71,7 @@ impl Engine {
         let kv = kv.into_iter().map(|w| Write::Kv { tenant: tenant_id, key: w.key, value: w.value });
         writes.extend(kv);
         self.write_fates(&settling, &mut writes);
-        if forbidden {
+        if void {
             self.conflicted(settling, OVERTAKEN_MAX, effects);
         } else if writes.is_empty() {
             self.settled(settling, effects);
@@ -274,7 +276,7 @@ impl Engine {
 
     /// The outcome is durable, or nothing had to be.
     pub(super) fn settled(&mut self, settling: Settling, effects: &mut Effects) {
-        let Settling { function, tenant, fates, emitted, stopped, turn, read: _ } = settling;
+        let Settling { function, tenant, fates, emitted, stopped, turn, read, since } = settling;
         if let Some(run) = turn {
             self.turn_over(tenant, run);
         }
@@ -283,7 +285,13 @@ impl Engine {
             match item {
                 Item::Call(call) => self.settled_call(call, fate, effects),
                 Item::Event(event) => {
-                    self.settled_event(event, fate, self.functions[function].clone(), effects)
+                    match fate {
+                        Fate::Again if self.contends(item) => self.contend(item, read.clone(), since),
+                        fate => self.settled_event(event, fate, self.functions[function].clone(), effects),
+                    }
+                    if self.suspects.end(event) {
+                        self.release_held();
+                    }
                 }
             }
         }
@@ -377,9 +385,6 @@ impl Engine {
             }
             Fate::Again => self.make_ready_at(event, true),
         }
-        if self.suspects.end(event) {
-            self.release_held();
-        }
     }
 
     /// An event is over: out of the index, and its key is found in the store from now on.
@@ -393,11 +398,11 @@ impl Engine {
         self.remembering.remove(&id).and_then(|r| r.caller)
     }
 
-    /// What it had read was stale and nothing was written. What failed has failed all the same; what
-    /// succeeded runs again, without spending an attempt, a bounded number of times. It counts as overtaken
-    /// `least` times at least.
+    /// What it had read was stale, or it is void for another's turn, and nothing was written. What failed has failed
+    /// all the same; what succeeded runs again, without spending an attempt, a bounded number of times. It counts as
+    /// overtaken `least` times at least.
     pub(super) fn conflicted(&mut self, settling: Settling, least: u8, effects: &mut Effects) {
-        let Settling { function, tenant, fates, emitted, stopped: _, turn, read } = settling;
+        let Settling { function, tenant, fates, emitted, stopped: _, turn, read, since } = settling;
         self.totals.conflicts += 1;
         effects.push(Effect::Note(Note::Conflict {
             tenant: self.tenant_ids[tenant],
@@ -407,20 +412,16 @@ impl Engine {
             self.totals.accepting -= 1;
             self.remove_event(emitted.event);
         }
-        let mut rest = Settling::of(function, tenant, Fates::new());
+        // Who takes longer than a turn has contended since now.
+        let since = since.filter(|_| turn.is_some_and(|run| self.turns.since(tenant, run).is_some()));
+        let mut rest = Settling { read, since, ..Settling::of(function, tenant, Fates::new()) };
         // In reverse, because each goes to the head of its flow.
         for (item, fate) in fates.into_iter().rev() {
             self.forget_verdict(item, &fate);
-            if !matches!(fate, Fate::Done { .. }) {
-                rest.fates.insert(0, (item, fate));
-                continue;
-            }
-            match item {
-                Item::Event(event) => self.run_again(event, least, &mut rest),
-                Item::Call(call) => self.call_again(call, least, &mut rest),
-            }
-            if let Some(read) = read.as_ref().filter(|_| self.overtaken(item) >= OVERTAKEN_MAX) {
-                self.turns.keep(self.id_of(item), read.clone());
+            match (item, fate) {
+                (Item::Event(event), Fate::Done { .. }) => self.run_again(event, least, &mut rest),
+                (Item::Call(call), Fate::Done { .. }) => self.call_again(call, least, &mut rest),
+                (item, fate) => rest.fates.insert(0, (item, fate)),
             }
         }
         if let Some(run) = turn {
@@ -442,7 +443,8 @@ impl Engine {
             e.conflicts = (e.conflicts + 1).max(least.min(max));
             e.attempt = e.attempt.saturating_sub(1);
             let charged = std::mem::take(&mut e.crashes) > 0;
-            if charged || self.phase != Phase::Running || !self.ahead.keep(event) {
+            let soon = self.phase == Phase::Running && !self.contends(Item::Event(event));
+            if charged || !soon || !self.ahead.keep(event) {
                 // What is durable must not say that it runs, should the process end before it does.
                 rest.fates.insert(0, (Item::Event(event), Fate::Again));
             } else {
@@ -456,16 +458,24 @@ impl Engine {
 
     fn call_again(&mut self, call: Ix<super::PendingCall>, least: u8, rest: &mut Settling) {
         let max = self.application.limits.conflicts_max;
-        let wait = self.application.limits.call_wait_max;
-        let until = self.now.after(wait);
+        let until = self.now.after(self.application.limits.call_wait_max);
         let c = &mut self.calls[call];
-        if c.conflicts < max && !c.gone {
+        let fate = if c.conflicts >= max || c.gone {
+            Fate::Dead { failure: too_contended(max) }
+        } else if self.phase != Phase::Running {
+            // Nothing starts any more.
+            Fate::Again
+        } else {
             c.conflicts = (c.conflicts + 1).max(least.min(max));
             c.wait_until = until;
-            self.enqueue_call(call, true);
-        } else {
-            rest.fates.insert(0, (Item::Call(call), Fate::Dead { failure: too_contended(max) }));
-        }
+            self.call_waits(call);
+            match self.contends(Item::Call(call)) {
+                true => self.contend(Item::Call(call), rest.read.clone(), rest.since),
+                false => self.enqueue_call(call, true),
+            }
+            return;
+        };
+        rest.fates.insert(0, (Item::Call(call), fate));
     }
 
     /// The settled record that a refused commit did not write is not counted.
@@ -547,7 +557,7 @@ impl Engine {
 }
 
 fn too_contended(max: u8) -> Failure {
-    let message = format!("others changed what it had read, {max} times in a row; conflicts_max is {max}");
+    let message = format!("others changed what it had read, again and again; conflicts_max is {max}");
     Failure::new(FailureKind::Conflict, message)
 }
 

@@ -17,11 +17,11 @@ use crate::{EventId, InvocationId, Time, record::Bucket};
 /// What happens then. In this order where it happens at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Timer {
-    Turn(TenantIx),
     CallWait(Ix<PendingCall>),
     KeyedWait(EventId),
     Deadline(InvocationId),
     Lost(InvocationId),
+    Turn(TenantIx),
     Forget(Bucket),
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use flyball_core::{Answer, CallerId, FailureKind, Input, InvocationId, Outcome, Span};
+use flyball_core::{
+    Answer, CallerId, FailureKind, Input, InvocationId, Outcome, Refusal, Span, Time, model::Application,
+};
 use proptest::prelude::*;
 
 use crate::world::{Do, World, application};
@@ -17,7 +19,28 @@ impl Readers {
     fn new(conflicts_max: u8) -> Readers {
         let mut app = application(8);
         app.limits.conflicts_max = conflicts_max;
+        Readers::of(app)
+    }
+
+    fn of(app: Application) -> Readers {
         Readers { world: World::new(app), outcomes: BTreeMap::new() }
+    }
+
+    /// A run of the first tenant that has the turn: an event's, which calls have overtaken three times.
+    fn contender(&mut self, function: &str) -> InvocationId {
+        self.world.send(0, function, None);
+        self.commit_all();
+        for _ in 0..3 {
+            let slow = self.runs(function)[0];
+            let before = self.runs("third").len();
+            self.world.call(0, "third", None);
+            self.read();
+            self.finish(self.runs("third")[before]);
+            self.commit_all();
+            self.finish(slow);
+            self.commit_all();
+        }
+        self.runs(function)[0]
     }
 
     /// What started has read by now.
@@ -102,22 +125,7 @@ fn a_batch_is_done_though_short_runs_overtake_it_each_time() {
 #[test]
 fn a_turn_that_takes_long_holds_up_the_others_for_ten_seconds() {
     let mut readers = Readers::new(16);
-    readers.world.send(0, "first", None);
-    readers.commit_all();
-    let overtake = |readers: &mut Readers, slow| {
-        let caller = readers.world.call(0, "third", None);
-        readers.read();
-        readers.finish(readers.runs("third")[0]);
-        readers.commit_all();
-        assert!(matches!(readers.world.answers[&caller], Answer::Done { .. }), "nothing is in its way");
-        readers.finish(slow);
-        readers.commit_all();
-    };
-    for _ in 0..3 {
-        let slow = readers.runs("first")[0];
-        overtake(&mut readers, slow);
-    }
-    let slow = readers.runs("first")[0];
+    let slow = readers.contender("first");
     let caller = readers.world.call(0, "third", None);
     readers.read();
     // In vain, and then it is held.
@@ -138,7 +146,7 @@ fn a_turn_that_takes_long_holds_up_the_others_for_ten_seconds() {
     assert_eq!(failure.kind, FailureKind::Conflict);
     assert_eq!(
         failure.message,
-        "others change what it reads, and go first; it has waited for 5000 ms, call_wait_max"
+        "others change what it reads; it has waited for its turn for 5000 ms, call_wait_max"
     );
     readers.world.advance(Span::from_millis(1));
     let caller = readers.world.call(0, "third", None);
@@ -158,6 +166,192 @@ fn a_turn_that_takes_long_holds_up_the_others_for_ten_seconds() {
     assert_eq!(readers.world.store.dead.len(), 0);
 }
 
+/// Runs that all take so long, and write one key: how many are done, and in how many runs.
+fn long_runs(count: u32, takes: Span) -> (usize, usize) {
+    let mut app = application(64);
+    for function in app.functions.values_mut() {
+        (function.timeout, function.inbox.visibility) = (Span::from_secs(100), Span::from_secs(200));
+    }
+    app.queues.values_mut().for_each(|q| q.delivery.visibility = Span::from_secs(200));
+    app.tenant_defaults.limits.concurrency.cap = 64;
+    let mut readers = Readers::of(app);
+    for _ in 0..count {
+        readers.world.send(0, "first", None);
+    }
+    readers.commit_all();
+    let mut ends: BTreeMap<InvocationId, Time> = BTreeMap::new();
+    let mut runs = 0;
+    loop {
+        readers.commit_all();
+        if readers.world.store.waiting.is_empty() {
+            return (readers.world.books.done.len(), runs);
+        }
+        for run in readers.world.starts.keys() {
+            ends.entry(*run).or_insert_with(|| {
+                runs += 1;
+                readers.world.now.after(takes)
+            });
+        }
+        assert!(runs < 400, "{:?}", readers.world.engine.counts());
+        let first = ends.iter().min_by_key(|(run, at)| (**at, **run)).map(|(run, at)| (*run, *at));
+        let timer = readers.world.engine.next_deadline();
+        match first {
+            Some((run, at)) if timer.is_none_or(|timer| at <= timer) => {
+                ends.remove(&run);
+                readers.world.now = readers.world.now.max(at);
+                readers.finish(run);
+            }
+            _ => {
+                readers.world.now = readers.world.now.max(timer.expect("something is to happen"));
+                readers.world.step(Input::Tick);
+                readers.read();
+            }
+        }
+    }
+}
+
+/// Whoever ends first commits: no run is void for a turn that is as long.
+#[test]
+fn runs_that_take_longer_than_a_turn_do_not_keep_one_another_from_their_end() {
+    for (count, seconds) in [(6, 11), (10, 11), (10, 30), (14, 30)] {
+        let (done, runs) = long_runs(count, Span::from_secs(seconds));
+        assert_eq!(done, count as usize);
+        assert!(runs <= (count * (count + 1)) as usize, "{runs} runs of {count}");
+    }
+}
+
+/// In each turn another call of a younger function comes, is void and contends.
+#[test]
+fn who_has_contended_longest_is_next_whatever_its_function() {
+    for (old, young) in [("first", "third"), ("third", "first")] {
+        let mut readers = Readers::new(16);
+        let slow = readers.contender("second");
+        let caller = readers.world.call(0, old, None);
+        readers.read();
+        readers.finish(readers.runs(old)[0]);
+        readers.commit_all();
+        let mut has_turn = slow;
+        for _ in 0..3 {
+            readers.world.call(0, young, None);
+            readers.read();
+            readers.finish(readers.runs(young)[0]);
+            readers.commit_all();
+            readers.finish(has_turn);
+            readers.commit_all();
+            has_turn = *readers.world.starts.keys().next().expect("the next has the turn");
+            if has_turn != slow && readers.world.starts[&has_turn].function.as_str() == old {
+                break;
+            }
+        }
+        assert_eq!(readers.world.starts[&has_turn].function.as_str(), old, "it came first");
+        readers.run_out();
+        assert!(matches!(readers.world.answers[&caller], Answer::Done { .. }));
+    }
+}
+
+/// What they had read is not known: each is overtaken once more, at most, and then its turn holds.
+#[test]
+fn those_who_contended_before_a_restart_are_done() {
+    let mut app = application(8);
+    app.limits.conflicts_max = 5;
+    let mut readers = Readers::of(app);
+    let count = 200;
+    for _ in 0..count {
+        readers.world.send(0, "first", None);
+    }
+    readers.commit_all();
+    readers.world.store.waiting.values_mut().for_each(|waiting| waiting.conflicts = 3);
+    readers.outcomes.clear();
+    readers.world.crash();
+    readers.world.store.waiting.values_mut().for_each(|waiting| waiting.crashes = 0);
+    readers.commit_all();
+    readers.read();
+    let mut rounds = 0;
+    while !readers.world.store.waiting.is_empty() {
+        rounds += 1;
+        assert!(rounds <= 3 * count, "{:?}", readers.world.engine.counts());
+        // Overtakes, where the turn does not know what it reads.
+        readers.world.call(0, "third", None);
+        readers.read();
+        if let Some(run) = readers.runs("third").first() {
+            readers.finish(*run);
+        }
+        readers.commit_all();
+        if let Some(run) = readers.runs("first").first() {
+            readers.finish(*run);
+        }
+        readers.commit_all();
+    }
+    assert_eq!(readers.world.store.dead.len(), 0);
+    readers.run_out();
+}
+
+#[test]
+fn a_count_that_is_as_high_as_it_can_be_is_no_error() {
+    let mut app = application(8);
+    app.limits.conflicts_max = 255;
+    let mut readers = Readers::of(app);
+    readers.world.send(0, "first", None);
+    readers.commit_all();
+    readers.world.store.waiting.values_mut().for_each(|waiting| waiting.conflicts = 255);
+    readers.outcomes.clear();
+    readers.world.crash();
+    readers.commit_all();
+    readers.read();
+    readers.run_out();
+    assert!(readers.world.store.waiting.is_empty() && readers.world.store.dead.is_empty());
+}
+
+/// Those that wait for a turn are not written as begun: a crash charges what ran, and what is next.
+#[test]
+fn a_crash_does_not_charge_those_who_wait_for_a_turn() {
+    let mut readers = Readers::new(16);
+    for _ in 0..60 {
+        readers.world.send(0, "first", None);
+    }
+    readers.commit_all();
+    for _ in 0..12 {
+        for run in readers.runs("first") {
+            readers.finish(run);
+        }
+        readers.commit_all();
+    }
+    let begun = readers.world.store.waiting.values().filter(|waiting| waiting.running.is_some()).count();
+    let waiting = readers.world.store.waiting.values().filter(|waiting| waiting.conflicts >= 3).count();
+    let left = readers.world.store.waiting.len();
+    assert!(waiting > 3, "{waiting} of {left} contend");
+    readers.world.crash();
+    let charged = readers.world.store.waiting.values().filter(|w| w.conflicts >= 3 && w.running.is_some());
+    assert!(charged.count() <= 6, "{begun} of {left} were written as begun");
+}
+
+/// What has run while nothing starts any more commits, or its caller is told.
+#[test]
+fn no_outcome_is_void_for_a_turn_while_draining() {
+    let mut readers = Readers::new(16);
+    let slow = readers.contender("first");
+    let caller = readers.world.call(0, "third", None);
+    readers.read();
+    readers.world.step(Input::Drain);
+    readers.finish(readers.runs("third")[0]);
+    readers.commit_all();
+    assert!(matches!(readers.world.answers[&caller], Answer::Done { .. }));
+    readers.finish(slow);
+    readers.commit_all();
+    assert!(readers.world.engine.is_idle());
+    // A call that was overtaken can't run again.
+    let mut readers = Readers::new(16);
+    let callers = [readers.world.call(0, "third", None), readers.world.call(0, "third", None)];
+    readers.read();
+    readers.world.step(Input::Drain);
+    for run in readers.runs("third") {
+        readers.finish(run);
+    }
+    readers.commit_all();
+    assert!(matches!(readers.world.answers[&callers[0]], Answer::Done { .. }));
+    assert!(matches!(&readers.world.answers[&callers[1]], Answer::Refused(Refusal::Unavailable)));
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     Send { tenant: u32, target: usize, key: Option<u8> },
@@ -170,6 +364,7 @@ enum Act {
     Crash,
     Reopen,
     Close,
+    Drain,
 }
 
 /// Anything at all.
@@ -181,6 +376,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Crash),
         1 => Just(Act::Reopen),
         1 => Just(Act::Close),
+        1 => Just(Act::Drain),
     ]
 }
 
@@ -220,8 +416,13 @@ fn perform(readers: &mut Readers, act: Act) {
             world.finish(run, &Do::Fail(FailureKind::Trap));
         }
         Act::Finish { .. } | Act::Fail { .. } => {}
-        Act::Crash | Act::Reopen | Act::Close => {
+        Act::Crash | Act::Reopen | Act::Close | Act::Drain => {
             match act {
+                Act::Drain => {
+                    world.step(Input::Drain);
+                    world.commit_all();
+                    world.close();
+                }
                 Act::Crash => world.crash(),
                 Act::Reopen => world.reopen(),
                 _ => world.close(),
