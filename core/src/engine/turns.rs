@@ -7,9 +7,9 @@
 //! had read the last time is void. It counts as overtaken as often, and contends itself. So what many write is written
 //! in turn, by whoever has contended longest of those that may start, and all else commits as ever.
 //!
-//! Contenders wait outside of their flows. While the turn is free the first of each line of them are in their flow, until
-//! one starts. What a contender had read is not always known: after a restart, or where too much of others is known. It
-//! may be overtaken in its turn then, comes first again, and is known.
+//! Contenders wait outside of their flows. While the turn is free the first of each line of them are in their flow,
+//! until one starts. What a contender had read is not always known: after a restart, or where too much of others is
+//! known. It may be overtaken in its turn then, comes first again, and is known.
 //!
 //! A turn is over with its run's commit, and after [`TURN_MAX`]: others go on rather than wait for a run that takes
 //! long. Such a run is void for no one's turn any more, though it may be overtaken.
@@ -216,8 +216,8 @@ impl Engine {
         }
     }
 
-    /// Whoever may take a free turn is let into its flow: first the line whose first has contended longest, and the next
-    /// if none of that could start. Whether there was one.
+    /// Whoever may take a free turn is let into its flow: first the line whose first has contended longest, and the
+    /// next if none of that could start. Whether there was one.
     pub(super) fn offer_turns(&mut self) -> bool {
         let mut offered = false;
         for tenant in std::mem::take(&mut self.turns.open) {
@@ -338,7 +338,8 @@ impl Engine {
         turns.tidy(tenant);
     }
 
-    /// For `invariant`: a turn whose run is over, or contenders that wait while none of their line may take a free turn.
+    /// For `invariant`: a turn whose run is over, or contenders that wait while none of their line may take a free
+    /// turn.
     pub(crate) fn waits_for_no_turn(&self) -> Option<String> {
         let turns = &self.turns;
         let settles = |run| {
