@@ -20,7 +20,7 @@ use flyball_benches::{Arguments, Promise, Report, number, platform, process::roo
 use flyball_core::{Attributes, Body, EventId, Name, Span, TenantId};
 use flyball_server::platform::{CallAnswer, NewEvent, Platform, SendAnswer};
 use flyball_sim::{
-    arrivals::Arrivals,
+    arrivals::{Arrivals, Window},
     line::{self, InTurn, Search},
     plan::Plan,
     result::LineVerdict,
@@ -238,7 +238,8 @@ fn arrivals(
     let mut all = Vec::new();
     for (name, source) in &workload.traffic {
         let is_call = name.as_str() == "calls";
-        for arrival in Arrivals::new(name.as_str(), source, Span::from_secs(seconds), load, seed)? {
+        for arrival in Arrivals::new(name.as_str(), source, Window::of(Span::from_secs(seconds)), load, seed)?
+        {
             all.push(Arrival { at: Duration::from_micros(arrival.at.0), is_call });
         }
     }

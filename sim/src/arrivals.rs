@@ -25,6 +25,31 @@ pub const EVENTS_PER_RUN_MAX: u64 = 1_000_000_000;
 /// The longest run.
 pub const DURATION_MAX: Span = Span::from_secs(workload::DAYS_MAX * 24 * 3_600);
 
+/// Which part of the stated traffic's time comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Window {
+    /// What is before is left out; the simulation begins here.
+    pub begins: Span,
+    /// How long it lasts.
+    pub lasts: Span,
+    /// At its beginning the traffic rises from nothing for so long, so that what it meets is not all cold at once.
+    pub rises: Span,
+    /// How long the stated traffic lasts: over this a ramp goes that has no end of its own.
+    pub whole: Span,
+}
+
+impl Window {
+    /// All of it.
+    pub const fn of(whole: Span) -> Window {
+        Window { begins: Span::ZERO, lasts: whole, rises: Span::ZERO, whole }
+    }
+
+    /// Its end, in the stated traffic's time.
+    pub const fn ends(self) -> Span {
+        Span(self.begins.0.saturating_add(self.lasts.0))
+    }
+}
+
 /// One event that comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
@@ -107,8 +132,11 @@ pub struct Arrivals {
     left: u64,
     expected: f64,
     peak_per_s: f64,
-    /// The source is over.
+    window: Window,
+    /// The source is over, in the stated traffic's time.
     until: Span,
+    /// Which of the first events come, while the traffic rises.
+    rising: Random,
 }
 
 #[derive(Debug, Clone)]
@@ -126,6 +154,8 @@ struct Rated {
     arrivals: workload::Arrivals,
     /// How many events there should have been until now, beginning at zero.
     reached: f64,
+    /// How many there should have been when the source began.
+    begin: f64,
     /// How many there should have been when the source ends.
     end: f64,
     /// Events of the same moment still to come.
@@ -134,7 +164,7 @@ struct Rated {
 }
 
 impl Arrivals {
-    /// The events of a source within a run of that duration. `scale` multiplies rates, counts and users, unless the
+    /// The events of a source within a part of its time. `scale` multiplies rates, counts and users, unless the
     /// source is not scaled; `events_max` and the shape in time stay. Everything follows from `seed` and `name`.
     ///
     /// # Errors
@@ -142,36 +172,41 @@ impl Arrivals {
     pub fn new(
         name: &str,
         source: &Source,
-        duration: Span,
+        window: Window,
         scale: f64,
         seed: u64,
     ) -> Result<Arrivals, ArrivalsError> {
         let wrong = |what, value, bounds| ArrivalsError::Value { name: name.into(), what, value, bounds };
-        if duration > DURATION_MAX {
-            let days = duration.0 / Span::from_secs(24 * 3_600).0;
+        if window.ends() > DURATION_MAX {
+            let days = window.ends().0 / Span::from_secs(24 * 3_600).0;
             return Err(ArrivalsError::Duration { name: name.into(), days });
         }
         let scale = if source.scaled { scale } else { 1.0 };
         if !(scale.is_finite() && scale >= 0.0) {
             return Err(wrong("the load", scale, "0 or more"));
         }
-        let until = source.until.unwrap_or(duration).min(duration).max(source.from);
+        let whole = source.until.unwrap_or(window.whole).min(window.whole).max(source.from);
+        let until = whole.min(window.ends()).max(source.from);
+        let from = source.from.max(window.begins).min(until);
         let (origin, expected, peak_per_s) = match &source.volume {
             Volume::PerSecond(rate) if !(rate.is_finite() && *rate >= 0.0) => {
                 return Err(wrong("the rate", *rate, "0 or more"));
             }
-            Volume::PerSecond(rate) => rated(source, rate * scale, until)
+            Volume::PerSecond(rate) => rated(source, rate * scale, whole, (from, until))
                 .map_err(|(what, value, bounds)| wrong(what, value, bounds))?,
             Volume::Recorded(recorded) => {
-                let slots = Slots::new(recorded, source.arrivals, source.from, scale)
+                let mut slots = Slots::new(recorded, source.arrivals, source.from, scale)
                     .map_err(|(what, value, bounds)| wrong(what, value, bounds))?;
+                slots.skip_to(from);
                 let (expected, peak) = (slots.expected(until), slots.peak_per_s());
                 (Origin::Recorded(Box::new(slots)), expected, peak)
             }
             Volume::Users { count, think } => {
                 let count =
                     users(*count, scale).map_err(|(what, value, bounds)| wrong(what, value, bounds))?;
-                let users = Users { count, think: Sampler::new(think), from: source.from, until };
+                let within = |at: Span| Span(at.0.saturating_sub(window.begins.0));
+                let users =
+                    Users { count, think: Sampler::new(think), from: within(from), until: within(until) };
                 (Origin::Users(users), 0.0, 0.0)
             }
             Volume::Trace(_) => return Err(ArrivalsError::Unread { name: name.into() }),
@@ -187,7 +222,19 @@ impl Arrivals {
             TenantDraw::new(&source.tenants).map_err(|(what, value, bounds)| wrong(what, value, bounds))?;
         let (when, whose) = (format!("arrivals.{name}.when"), format!("arrivals.{name}.whose"));
         let (when, whose) = (Random::of(seed, &when), Random::of(seed, &whose));
-        Ok(Arrivals { origin, tenants, when, whose, left, expected: capped, peak_per_s, until })
+        let rising = Random::of(seed, &format!("arrivals.{name}.rising"));
+        Ok(Arrivals {
+            origin,
+            tenants,
+            when,
+            whose,
+            left,
+            expected: capped,
+            peak_per_s,
+            window,
+            until,
+            rising,
+        })
     }
 
     /// How many events are expected in all. 0 for users: that depends on the answers.
@@ -226,17 +273,41 @@ impl Iterator for Arrivals {
         if self.left == 0 {
             return None;
         }
-        let next = match &mut self.origin {
-            Origin::Rate(rated) => rated.next(&mut self.when).map(|at| (at, 0)),
-            Origin::Recorded(slots) => slots.next(&mut self.when),
-            Origin::Users(_) => None,
-        };
-        let Some((at, series)) = next.filter(|(at, _)| *at < self.until) else {
-            self.left = 0;
-            return None;
-        };
-        self.left -= 1;
-        Some(Arrival { at, tenant: self.tenants.draw(&mut self.whose), series })
+        loop {
+            let next = match &mut self.origin {
+                Origin::Rate(rated) => rated.next(&mut self.when).map(|at| (at, 0)),
+                Origin::Recorded(slots) => slots.next(&mut self.when),
+                Origin::Users(_) => None,
+            };
+            let Some((at, series)) = next.filter(|(at, _)| *at < self.until) else {
+                self.left = 0;
+                return None;
+            };
+            let Some(at) = at.0.checked_sub(self.window.begins.0).map(Span) else { continue };
+            if at < self.window.rises && self.rising.unit() * seconds(self.window.rises) >= seconds(at) {
+                continue;
+            }
+            self.left -= 1;
+            return Some(Arrival { at, tenant: self.tenants.draw(&mut self.whose), series });
+        }
+    }
+}
+
+impl Arrivals {
+    /// How many events are expected in a part of the stated traffic's time. Of users, how many there are, times seconds.
+    pub fn expected_within(&self, from: Span, until: Span) -> f64 {
+        let until = until.min(self.until);
+        if until <= from {
+            return 0.0;
+        }
+        match &self.origin {
+            Origin::Rate(rated) => {
+                let at = |at| rated.cumulated.at(seconds(at)).clamp(rated.begin, rated.end);
+                at(until) - at(from)
+            }
+            Origin::Recorded(slots) => slots.expected(until) - slots.expected(from),
+            Origin::Users(users) => f64::from(users.count) * (seconds(until) - seconds(from)),
+        }
     }
 }
 
@@ -266,10 +337,14 @@ impl Rated {
 /// What is wrong with a number: which one, what it is, what it may be.
 type Wrong = (&'static str, f64, &'static str);
 
-fn rated(source: &Source, rate: f64, until: Span) -> Result<(Origin, f64, f64), Wrong> {
-    let (from, end) = (seconds(source.from), seconds(until));
-    let cumulated = Cumulated::new(&source.shape, rate, from, end)?;
-    let (begin, end) = (cumulated.at(from), cumulated.at(end));
+fn rated(
+    source: &Source,
+    rate: f64,
+    whole: Span,
+    (from, until): (Span, Span),
+) -> Result<(Origin, f64, f64), Wrong> {
+    let cumulated = Cumulated::new(&source.shape, rate, seconds(source.from), seconds(whole))?;
+    let (begin, end) = (cumulated.at(seconds(from)), cumulated.at(seconds(until)));
     let peak = cumulated.peak();
     // The first of events at equal distances comes after half a distance.
     let ahead = if source.arrivals == workload::Arrivals::Constant { 0.5 } else { 0.0 };
@@ -278,9 +353,10 @@ fn rated(source: &Source, rate: f64, until: Span) -> Result<(Origin, f64, f64), 
         cursor: Cursor::default(),
         arrivals: source.arrivals,
         reached: begin - ahead,
+        begin,
         end,
         burst_left: 0,
-        now: source.from,
+        now: from,
     };
     Ok((Origin::Rate(Box::new(rated)), end - begin, peak))
 }

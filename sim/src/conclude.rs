@@ -51,6 +51,23 @@ fn ask(plan: &Plan, knob: Option<Knob>) -> &'static str {
     }
 }
 
+/// That the busiest part of the traffic stands for all of it.
+pub(crate) fn part(part: result::PartResult) -> result::Assumption {
+    let times = |load: f64| {
+        let digits = if load >= 10.0 { 0 } else { 1 };
+        format!("{load:.digits$}×")
+    };
+    let minutes = |seconds: f64| format!("{:.0} min", seconds / 60.0);
+    result::Assumption {
+        what: format!("traffic of loads from {} on, in the search", times(part.from_load)),
+        value: format!("the busiest part of {}, {} or more", minutes(part.of_s), minutes(part.lasts_s)),
+        why: "a run of all of it would take too long".into(),
+        basis: result::Basis::Assumed,
+        key: "duration".into(),
+        ask: String::new(),
+    }
+}
+
 /// What a plan takes for true.
 pub(crate) fn assumptions(plan: &Plan) -> Vec<result::Assumption> {
     let said = |assumption: &Assumption| result::Assumption {

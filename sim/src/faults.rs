@@ -19,6 +19,7 @@ use flyball_app::workload::{Holds, faults::Faults};
 use flyball_core::Time;
 
 use crate::{
+    arrivals::Window,
     guests::Guests,
     plan::{Plan, Problem},
     result::{ENTRIES_MAX, FaultCheck, FaultFailure, FaultsResult, Simulation, figure},
@@ -156,7 +157,7 @@ impl Case<'_> {
         let plan = if self.duration == self.plan.duration {
             self.plan
         } else {
-            shorter = Plan { duration: self.duration, ..self.plan.clone() };
+            shorter = self.plan.within(Window { lasts: self.duration, ..self.plan.window });
             &shorter
         };
         let setting = Setting { seed: self.seed, load: self.load, happenings_max: HAPPENINGS_MAX };

@@ -108,18 +108,20 @@ pub fn simulate_with(
         Some(guests) => run_with(plan, question.seed, question.load, guests, &mut halt)?,
         None => run(plan, question.seed, question.load, &mut halt)?,
     };
-    let complete = run.about.ended != result::Ended::Interrupted;
+    let searches = run.about.ended != result::Ended::Interrupted && !run.saw_nothing();
     let load_line = match &question.line {
-        Some(search) if complete => Some(line::load_line(plan, search, hands, &|runs| watch.search(runs))?),
+        Some(search) if searches => Some(line::load_line(plan, search, hands, &|runs| watch.search(runs))?),
         _ => None,
     };
+    let mut assumptions = conclude::assumptions(plan);
+    assumptions.extend(load_line.as_ref().and_then(|line| line.part).map(conclude::part));
     Ok(Simulation {
         version: result::VERSION,
         flyball: env!("CARGO_PKG_VERSION").into(),
         run: Some(run),
         load_line,
         faults: None,
-        assumptions: conclude::assumptions(plan),
+        assumptions,
         unmodelled: plan.unmodelled.clone(),
     })
 }

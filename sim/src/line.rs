@@ -7,6 +7,7 @@
 //!
 //! All loads that are tried are rungs of one ladder, so that seeds meet at the same ones.
 
+mod horizon;
 mod recovery;
 mod sensitivity;
 mod wall;
@@ -16,10 +17,15 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use flyball_core::Span;
+use horizon::Horizon;
+
 use crate::{
     conclude::conclude,
     plan::{Plan, Problem},
-    result::{BaseRate, CurvePoint, Ended, Figures, LineVerdict, LoadLineResult, RunResult, figure},
+    result::{
+        BaseRate, CurvePoint, Ended, Figures, LineVerdict, LoadLineResult, PartResult, RunResult, figure,
+    },
     world::{Setting, World},
 };
 
@@ -39,7 +45,8 @@ const WIDTH_COARSE: i32 = 3;
 const RATIO_COARSE: f64 = 1.15;
 /// Happenings of one run of a search. A run that reaches them without breaking ends the sweep.
 pub const HAPPENINGS_MAX: u64 = 200_000_000;
-/// A run of so much load and so many happenings ends it as well: more load takes longer, and says less.
+/// A run of so much load and so many happenings ends it as well: more load takes longer, and says less. Runs get less
+/// than all of the traffic long before ([`horizon`]).
 const SWEPT: Swept = Swept { load: 16.0, happenings: 10_000_000 };
 /// Seeds that each load is tried with at least.
 pub const SEEDS_MIN: usize = 5;
@@ -96,7 +103,13 @@ pub fn load_line(
     let mut trials = Trials { trial: &trial, seeds: &search.seeds, hands, curve: Vec::new() };
     let mut line = LoadLineResult { seeds: search.seeds.clone(), ..LoadLineResult::default() };
     base(plan, &mut line);
-    let Some(found) = trials.over_seeds()? else {
+    let found = trials.over_seeds()?;
+    if line.base_per_s == 0.0 {
+        // Users send as they are answered: how much that is shows in a run.
+        let first = trials.curve.iter().find(|tried| tried.load == 1.0);
+        line.base_per_s = first.map_or(0.0, Tried::arrivals_per_s);
+    }
+    let Some(found) = found else {
         line.verdict = trials.undecided();
         trials.explain(&mut line, false)?;
         return Ok(trials.into_line(line));
@@ -193,6 +206,7 @@ impl Swept {
 /// Runs of a search, and when they are to end.
 struct Trial<'a> {
     plan: &'a Plan,
+    horizon: Horizon,
     swept: Swept,
     halt: &'a Halt<'a>,
     runs: AtomicU64,
@@ -222,6 +236,14 @@ struct OfSeed {
 }
 
 impl Tried {
+    /// What came in, the median over the seeds of its mean.
+    fn arrivals_per_s(&self) -> f64 {
+        let of = |run: &RunResult| run.about.arrivals as f64 / run.about.simulated_s.max(1e-6);
+        let mut all: Vec<f64> = self.runs.values().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        figure(all.get(all.len() / 2).copied().unwrap_or(0.0))
+    }
+
     fn holds(&self) -> bool {
         self.runs.values().all(|run| run.broken().next().is_none())
     }
@@ -229,7 +251,14 @@ impl Tried {
 
 impl<'a> Trial<'a> {
     fn new(plan: &'a Plan, halt: &'a Halt<'a>) -> Trial<'a> {
-        Trial { plan, swept: SWEPT, halt, runs: AtomicU64::new(0), halted: AtomicBool::new(false) }
+        Trial {
+            plan,
+            horizon: Horizon::new(plan),
+            swept: SWEPT,
+            halt,
+            runs: AtomicU64::new(0),
+            halted: AtomicBool::new(false),
+        }
     }
 
     /// Whether the search is broken off.
@@ -240,8 +269,17 @@ impl<'a> Trial<'a> {
         self.halted.load(Ordering::Relaxed)
     }
 
-    /// One run. `None`: the search was broken off.
+    /// One run, of the busiest part where all would take too long. `None`: the search was broken off.
     fn one(&self, plan: &Plan, seed: u64, load: f64) -> Result<Option<RunResult>, Problem> {
+        let part = self.horizon.plan(plan, load);
+        let run = self.as_it_is(part.as_ref().unwrap_or(plan), seed, load)?;
+        if let Some(run) = &run {
+            self.horizon.learn(run, load);
+        }
+        Ok(run)
+    }
+
+    fn as_it_is(&self, plan: &Plan, seed: u64, load: f64) -> Result<Option<RunResult>, Problem> {
         if self.halts(self.runs.load(Ordering::Relaxed)) {
             return Ok(None);
         }
@@ -361,13 +399,25 @@ impl Trials<'_> {
         }
     }
 
+    /// The lowest load of which only a part was run, and the shortest part.
+    fn part(&self, curve: &[CurvePoint]) -> Option<PartResult> {
+        let seconds = |span: Span| figure(span.0 as f64 / 1e6);
+        let mut parts = curve
+            .iter()
+            .filter_map(|point| Some((point.load_factor, self.trial.horizon.part(point.load_factor)?)));
+        let (from_load, first) = parts.next()?;
+        let lasts = parts.map(|(_, part)| part.lasts).fold(first.lasts, Span::min);
+        let of_s = seconds(self.trial.plan.duration);
+        Some(PartResult { from_load, lasts_s: seconds(lasts), of_s })
+    }
+
     /// Everything that was tried, as the result has it.
     fn into_line(self, mut line: LoadLineResult) -> LoadLineResult {
-        let per_s = line.base_per_s;
-        let mut curve: Vec<CurvePoint> = self.curve.iter().map(|tried| point(tried, per_s)).collect();
+        let mut curve: Vec<CurvePoint> = self.curve.iter().map(point).collect();
         curve.sort_by(|a, b| a.load_factor.total_cmp(&b.load_factor));
         curve.extend(std::mem::take(&mut line.curve));
         line.curve = curve;
+        line.part = self.part(&line.curve);
         line.broken_off = self.trial.halted.load(Ordering::Relaxed);
         line.runs = self.trial.runs.load(Ordering::Relaxed);
         line
@@ -388,7 +438,7 @@ fn side_by_side<T: Sync, R: Send>(hands: &dyn Hands, of: &[T], each: impl Fn(&T)
 fn base(plan: &Plan, line: &mut LoadLineResult) {
     for source in plan.sources.iter().filter(|source| source.source.scaled) {
         let name = &source.label;
-        let arrivals = crate::arrivals::Arrivals::new(name, &source.source, plan.duration, 1.0, 0);
+        let arrivals = crate::arrivals::Arrivals::new(name, &source.source, plan.window, 1.0, 0);
         let peak = arrivals.map_or(0.0, |arrivals| arrivals.peak_per_s());
         line.base.push(BaseRate { source: name.clone(), peak_per_s: figure(peak) });
     }
@@ -396,7 +446,7 @@ fn base(plan: &Plan, line: &mut LoadLineResult) {
 }
 
 /// A load that was tried: what was measured, over its seeds.
-fn point(tried: &Tried, base_per_s: f64) -> CurvePoint {
+fn point(tried: &Tried) -> CurvePoint {
     let all: Vec<Figures> = tried.runs.values().map(figures).collect();
     let over = |pick: &dyn Fn(&[f64]) -> Option<f64>| {
         let of = |of: &dyn Fn(&Figures) -> f64| {
@@ -422,7 +472,7 @@ fn point(tried: &Tried, base_per_s: f64) -> CurvePoint {
     broken.dedup();
     CurvePoint {
         load_factor: figure(tried.load),
-        arrivals_per_s: figure(tried.load * base_per_s),
+        arrivals_per_s: tried.arrivals_per_s(),
         on_way_back: false,
         holds: tried.holds(),
         seeds_tried: tried.runs.len() as u64,

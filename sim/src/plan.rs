@@ -17,6 +17,7 @@ use flyball_app::{
 use flyball_core::{Name, Span, model::Shared};
 
 use crate::{
+    arrivals::Window,
     aws::{
         asynchronous::{Asynchronous, AsynchronousPolicy},
         bus::{Bus, BusPolicy, Schedule, SchedulePolicy},
@@ -30,6 +31,7 @@ use crate::{
     cost::Architecture,
     message::{FunctionNo, NodeNo, TenantNo},
 };
+pub(crate) use gather::rises;
 pub(crate) use names::{Names, unknown};
 pub(crate) use own::request_attributes;
 use program::Program;
@@ -104,8 +106,10 @@ pub struct Plan {
     pub profile_date: String,
     /// The traffic file, as the user wrote it.
     pub traffic: String,
-    /// How much time.
+    /// How much time: that of the window.
     pub duration: Span,
+    /// Which part of the stated traffic.
+    pub window: Window,
     /// Values that nobody stated.
     pub assumptions: Vec<Assumption>,
     /// Parts of the design that are not simulated, and why.
@@ -126,6 +130,13 @@ pub struct Plan {
     pub(crate) idle_max: Span,
     pub(crate) age_max: Span,
     pub(crate) real: RealPlan,
+}
+
+impl Plan {
+    /// The same plan with another part of its traffic.
+    pub(crate) fn within(&self, window: Window) -> Plan {
+        Plan { window, duration: window.lasts, ..self.clone() }
+    }
 }
 
 /// What real functions reach.

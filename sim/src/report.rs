@@ -36,9 +36,10 @@ pub struct Report<'a> {
     pub against: Option<(&'a str, &'a Simulation)>,
 }
 
-/// Whether a promise broke at the stated load, or something broke under faults: the command fails then.
+/// Whether a promise broke at the stated load, or nothing came in that could have kept one, or something broke under
+/// faults: the command fails then.
 pub fn fails(simulation: &Simulation) -> bool {
     let run = simulation.run.as_ref();
-    run.is_some_and(|run| run.broken().next().is_some())
+    run.is_some_and(|run| run.broken().next().is_some() || run.saw_nothing())
         || simulation.faults.as_ref().is_some_and(|faults| faults.seeds_failed > 0)
 }

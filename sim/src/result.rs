@@ -14,8 +14,8 @@ mod run;
 
 pub use faults::{FaultCheck, FaultFailure, FaultStep, FaultsResult, TraceStep};
 pub use line::{
-    BaseRate, CurvePoint, Figures, LineVerdict, LoadLineResult, Raising, Recovery, Sensitivity, Wall,
-    WallSide,
+    BaseRate, CurvePoint, Figures, LineVerdict, LoadLineResult, PartResult, Raising, Recovery, Sensitivity,
+    Wall, WallSide,
 };
 pub use parts::{
     DependencyResult, DependencyTimes, FunctionResult, FunctionTimes, Leak, NodeResult, NodeTimes,

@@ -67,6 +67,13 @@ impl Slots {
         })
     }
 
+    /// Leaves out the slots that end by then.
+    pub(super) fn skip_to(&mut self, from: Span) {
+        while self.next_begin.0.saturating_add(self.slot.0) <= from.0 && self.slots.pop_front().is_some() {
+            self.next_begin = Span(self.next_begin.0.saturating_add(self.slot.0));
+        }
+    }
+
     /// Events in slots that begin before the end, scaled.
     pub(super) fn expected(&self, until: Span) -> f64 {
         let slots = until.0.saturating_sub(self.next_begin.0).div_ceil(self.slot.0);

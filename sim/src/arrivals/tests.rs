@@ -37,7 +37,8 @@ fn trace(series: &[&[u32]]) -> Source {
 }
 
 fn all(source: &Source, duration: Span, scale: f64, seed: u64) -> Vec<Arrival> {
-    let arrivals: Vec<Arrival> = Arrivals::new("s", source, duration, scale, seed).unwrap().collect();
+    let arrivals: Vec<Arrival> =
+        Arrivals::new("s", source, Window::of(duration), scale, seed).unwrap().collect();
     assert!(arrivals.is_sorted_by_key(|arrival| arrival.at), "time goes back");
     let until = source.until.unwrap_or(duration).min(duration);
     assert!(arrivals.iter().all(|arrival| arrival.at >= source.from && arrival.at < until));
@@ -133,7 +134,7 @@ fn a_source_has_its_window_and_its_number() {
         ..per_second(10.0)
     };
     assert_eq!(all(&window, HOUR, 1.0, 1).len(), 3_000);
-    assert_eq!(Arrivals::new("s", &window, HOUR, 1.0, 1).unwrap().expected(), 3_000.0);
+    assert_eq!(Arrivals::new("s", &window, Window::of(HOUR), 1.0, 1).unwrap().expected(), 3_000.0);
     assert_eq!(all(&Source { events_max: Some(17), ..window.clone() }, HOUR, 1.0, 1).len(), 17);
     assert_eq!(all(&Source { scaled: false, ..window.clone() }, HOUR, 9.0, 1).len(), 3_000);
     assert_eq!(all(&window, Span::from_secs(300), 1.0, 1).len(), 0);
@@ -203,7 +204,7 @@ fn a_trace_lies_evenly_within_its_slots() {
 #[test]
 fn a_trace_is_scaled_in_the_mean_and_shifted_by_its_beginning() {
     let trace = trace(&[&[1; 60], &[3; 60]]);
-    let arrivals = Arrivals::new("s", &trace, HOUR, 0.3, 1).unwrap();
+    let arrivals = Arrivals::new("s", &trace, Window::of(HOUR), 0.3, 1).unwrap();
     assert_eq!(arrivals.expected(), 72.0);
     assert!((arrivals.peak_per_s() - 4.0 * 0.3 / 60.0).abs() < 1e-12);
     let many: usize = (0..200).map(|seed| all(&trace, HOUR, 0.3, seed).len()).sum();
@@ -218,13 +219,13 @@ fn a_trace_is_scaled_in_the_mean_and_shifted_by_its_beginning() {
 fn users_are_the_worlds_to_drive() {
     let think = Lasting::Constant(Span::from_secs(1));
     let closed = source(Volume::Users { count: 10, think });
-    let mut arrivals = Arrivals::new("s", &closed, HOUR, 2.5, 1).unwrap();
+    let mut arrivals = Arrivals::new("s", &closed, Window::of(HOUR), 2.5, 1).unwrap();
     assert_eq!(arrivals.next(), None);
     assert_eq!(
         arrivals.users().map(|users| (users.count, users.think.mean())),
         Some((25, Span::from_secs(1)))
     );
-    assert!(Arrivals::new("s", &per_second(1.0), HOUR, 1.0, 1).unwrap().users().is_none());
+    assert!(Arrivals::new("s", &per_second(1.0), Window::of(HOUR), 1.0, 1).unwrap().users().is_none());
 }
 
 #[test]
@@ -256,7 +257,10 @@ fn what_can_not_be_simulated_is_refused_with_its_limit() {
     let told: Vec<String> = cases
         .iter()
         .map(|(source, duration, scale)| {
-            Arrivals::new("orders", source, *duration, *scale, 1).map(|_| ()).unwrap_err().to_string()
+            Arrivals::new("orders", source, Window::of(*duration), *scale, 1)
+                .map(|_| ())
+                .unwrap_err()
+                .to_string()
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"));

@@ -3,7 +3,7 @@
 use flyball_app::workload::{Shape, Volume};
 use flyball_core::Span;
 
-use super::Trial;
+use super::{RATIO_COARSE, Trial};
 use crate::{
     plan::{Plan, Problem},
     result::{CurvePoint, Figures, Recovery, RunResult, figure},
@@ -11,6 +11,8 @@ use crate::{
 
 /// The load goes back after this share of the time.
 const RELIEF_AT: f64 = 0.4;
+/// Each load that is tried is so much of the one before, until it comes back.
+const STEP: f64 = 0.65;
 /// The lowest share of the line that is tried.
 const LOWEST: f64 = 1.0 / 64.0;
 /// Answers in the last tenth that may be bad, percent.
@@ -27,23 +29,28 @@ pub(super) struct WayBack {
 pub(super) fn recovery(
     trial: &Trial<'_>,
     seed: u64,
-    base_per_s: f64,
     (holds, breaks): (f64, f64),
 ) -> Result<WayBack, Problem> {
     // Well beyond the line, so that it is surely broken when the relief comes.
     let above = breaks * 1.2;
-    let waited_s = figure(trial.plan.duration.0 as f64 / 1e6 * (1.0 - RELIEF_AT));
+    let part = trial.horizon.plan(trial.plan, above);
+    let whole = part.as_ref().unwrap_or(trial.plan);
+    let waited_s = figure(whole.duration.0 as f64 / 1e6 * (1.0 - RELIEF_AT));
     let mut way = WayBack::default();
+    // It does not come back at this load, and does at that one.
+    let (mut not, mut back): (f64, Option<(f64, f64)>) = (f64::INFINITY, None);
     let mut load = holds;
-    let mut last_not = 0.0;
-    while load >= holds * LOWEST {
-        let Some(plan) = trial.plan.with_relief(load / above) else { return Ok(way) };
-        let Some(run) = trial.one(&plan, seed, above)? else { return Ok(way) };
+    loop {
+        let Some(plan) = whole.with_relief(load / above) else {
+            way.recovery = Recovery::Unasked;
+            return Ok(way);
+        };
+        let Some(run) = trial.as_it_is(&plan, seed, above)? else { return Ok(way) };
         let after_s = recovered(&run);
         let lately = lately(&run);
         way.curve.push(CurvePoint {
             load_factor: figure(load),
-            arrivals_per_s: figure(load * base_per_s),
+            arrivals_per_s: came(&run),
             on_way_back: true,
             holds: after_s.is_some(),
             seeds_tried: 1,
@@ -53,23 +60,41 @@ pub(super) fn recovery(
             min: lately,
             max: lately,
         });
-        if let Some(after_s) = after_s {
-            way.recovery = Recovery::At { load_factor: figure(load), after_s };
-            return Ok(way);
+        match after_s {
+            Some(after_s) => back = Some((load, after_s)),
+            None => not = load,
         }
-        last_not = load;
-        load *= 0.65;
+        load = match back {
+            // It comes back at the line itself, or what lies between is narrow.
+            Some((back, _)) if not.is_infinite() || not <= back * RATIO_COARSE => break,
+            Some((back, _)) => libm::sqrt(back * not),
+            None => not * STEP,
+        };
+        if load < holds * LOWEST {
+            break;
+        }
     }
-    way.recovery = Recovery::NotAbove { load_factor: figure(last_not), waited_s };
+    way.recovery = match back {
+        Some((load, after_s)) => Recovery::At { load_factor: figure(load), after_s },
+        None if not.is_finite() => Recovery::NotAbove { load_factor: figure(not), waited_s },
+        None => Recovery::Untried,
+    };
     Ok(way)
+}
+
+/// The mean over the last quarter.
+fn last(series: &[f64]) -> f64 {
+    let slots = series.get(series.len() * 3 / 4..).unwrap_or_default();
+    slots.iter().sum::<f64>() / slots.len().max(1) as f64
+}
+
+/// What came in over the last quarter of a run, events per second.
+fn came(run: &RunResult) -> f64 {
+    figure(run.sources.iter().map(|source| last(&source.times.arrivals_per_s)).sum())
 }
 
 /// What the last quarter of a run was like.
 fn lately(run: &RunResult) -> Figures {
-    let last = |series: &[f64]| {
-        let slots = series.get(series.len() * 3 / 4..).unwrap_or_default();
-        slots.iter().sum::<f64>() / slots.len().max(1) as f64
-    };
     let over = |of: &dyn Fn(&crate::result::SourceResult) -> f64| run.sources.iter().map(of).sum::<f64>();
     let (good, bad) = (over(&|s| last(&s.times.answered_per_s)), over(&|s| last(&s.times.errors_per_s)));
     let slowest =
@@ -112,7 +137,8 @@ impl Plan {
     /// be changed in time.
     fn with_relief(&self, share: f64) -> Option<Plan> {
         let mut plan = self.clone();
-        let at = Span((self.duration.0 as f64 * RELIEF_AT) as u64);
+        let begins = self.window.begins;
+        let at = Span(begins.0 + (self.duration.0 as f64 * RELIEF_AT) as u64);
         for source in plan.sources.iter_mut().filter(|source| source.source.scaled) {
             if !matches!(source.source.volume, Volume::PerSecond(_)) || source.source.events_max.is_some() {
                 return None;
@@ -128,7 +154,7 @@ impl Plan {
                 (Span::ZERO, before),
                 (at, before),
                 (Span(at.0 + 1), before * share),
-                (self.duration, before * share),
+                (self.window.ends(), before * share),
             ];
             source.source.shape = Shape::Points(points);
         }

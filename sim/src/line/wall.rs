@@ -71,9 +71,7 @@ impl Trials<'_> {
         let turns = sensitivity::turns(trial.plan).into_iter().map(Asked::Turn);
         let asked: Vec<Asked> = [Asked::WayBack, Asked::Raising].into_iter().chain(turns).collect();
         let told = side_by_side(self.hands, &asked, |asked| match asked {
-            Asked::WayBack => {
-                recovery::recovery(trial, seed, before.base_per_s, (holds, breaks)).map(Told::WayBack)
-            }
+            Asked::WayBack => recovery::recovery(trial, seed, (holds, breaks)).map(Told::WayBack),
             Asked::Raising => raising(trial, seed, before, holds).map(Told::Raising),
             Asked::Turn(turn) => sensitivity::side(trial, seed, *turn, holds).map(Told::Turn),
         });

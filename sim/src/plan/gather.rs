@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flyball_app::workload::{
-    Act, Behaviour, Dependency, Emit, Lasting, Recorded, Source, Step, Tenants, Volume, Workload,
+    Act, Behaviour, Dependency, Emit, Lasting, Recorded, Shape, Source, Step, Tenants, Volume, Workload,
 };
 use flyball_core::{Name, Span};
 
@@ -12,7 +12,10 @@ use super::{
     names::unknown,
     program::{Callee, OpAct, Program},
 };
-use crate::message::{FunctionNo, TenantNo};
+use crate::{
+    arrivals::Window,
+    message::{FunctionNo, TenantNo},
+};
 
 /// Tenants in one simulation.
 pub const TENANTS_MAX: u32 = 100_000;
@@ -20,7 +23,7 @@ pub const TENANTS_MAX: u32 = 100_000;
 /// What is gathered while a plan is made.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    pub duration: Span,
+    pub window: Window,
     pub assumptions: Vec<Assumption>,
     pub dependencies: Vec<(Name, Dependency)>,
     pub tenants: Vec<Name>,
@@ -60,7 +63,8 @@ impl Gathered {
         }
         let dependencies = workload.dependencies.iter().map(|(n, d)| (n.clone(), d.clone())).collect();
         let tenants = tenants(workload, problems);
-        Gathered { duration, assumptions, dependencies, tenants }
+        let window = window(workload, duration, &mut assumptions);
+        Gathered { window, assumptions, dependencies, tenants }
     }
 
     pub(super) fn dependency_numbers(&self) -> BTreeMap<String, DependencyNo> {
@@ -226,4 +230,29 @@ fn millis(span: Span) -> String {
         micros if micros < 10_000_000 => format!("{} ms", micros as f64 / 1_000.0),
         micros => format!("{} s", micros as f64 / 1_000_000.0),
     }
+}
+
+/// Where less than a day is simulated of traffic that is stated by the day, it is the time around the day's peak: what
+/// comes at night says nothing of what the design holds.
+fn window(workload: &Workload, duration: Span, assumptions: &mut Vec<Assumption>) -> Window {
+    let days =
+        workload.traffic.values().filter(|source| source.scaled).filter_map(|source| match source.shape {
+            Shape::Diurnal { period, .. } if period > duration => Some(period),
+            _ => None,
+        });
+    let Some(day) = days.max() else { return Window::of(duration) };
+    assumptions.push(Assumption {
+        what: "which part of the day is simulated".into(),
+        value: format!("{} min around its peak", duration.0 / 60_000_000),
+        why: "traffic is stated by the day, and less than a day is simulated".into(),
+        key: Some("duration".into()),
+        knob: None,
+    });
+    let begins = Span((day.0 - duration.0) / 2);
+    Window { begins, lasts: duration, rises: rises(duration), whole: begins.max(day) }
+}
+
+/// The traffic rises for a tenth of what is simulated, five minutes at most.
+pub(crate) fn rises(lasts: Span) -> Span {
+    Span(lasts.0 / 10).min(Span::from_secs(300))
 }

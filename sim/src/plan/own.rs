@@ -51,7 +51,7 @@ impl Plan {
             return Err(problems);
         }
         let ways = ways(application, workload, &functions, &gathered);
-        let (duration, assumptions) = (gathered.duration, gathered.assumptions);
+        let (window, assumptions) = (gathered.window, gathered.assumptions);
         Ok(Plan {
             ways,
             name: application.name.to_string(),
@@ -59,7 +59,8 @@ impl Plan {
             profile: "flyball".into(),
             profile_date: String::new(),
             traffic: String::new(),
-            duration,
+            duration: window.lasts,
+            window,
             assumptions,
             unmodelled: Vec::new(),
             expects: workload.expects.clone(),

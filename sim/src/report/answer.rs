@@ -168,6 +168,12 @@ fn of_run(run: &RunResult) -> Answer {
     if let Some(ended) = &ended {
         facts.push(("broken off", ended.clone()));
     }
+    if run.saw_nothing() {
+        let headline =
+            format!("No event came in within {}: nothing is known of {name}.", seconds(about.simulated_s));
+        facts.push(("change", "state more traffic, or a longer duration".into()));
+        return Answer { tone: Tone::Unknown, headline, facts };
+    }
     let Some(first) = broken.first() else {
         let (tone, headline) = match (promises, &ended) {
             (0, _) => (Tone::Unknown, format!("{name} was simulated at {load}; nothing was promised.")),
@@ -394,6 +400,10 @@ pub(super) fn starvation(starved: &Starvation) -> String {
 pub(super) fn recovery(recovery: Recovery) -> Option<String> {
     match recovery {
         Recovery::Untried => None,
+        Recovery::Unasked => Some(
+            "not asked: traffic of users, of traces or with events_max can't be taken back in the middle"
+                .into(),
+        ),
         Recovery::At { load_factor, after_s } => {
             Some(format!("once the load is back at {}, after {}", factor(load_factor), seconds(after_s)))
         }

@@ -31,6 +31,9 @@ pub struct LoadLineResult {
     pub seeds: Vec<u64>,
     /// Runs in all.
     pub runs: u64,
+    /// Loads of which not all traffic was run, because that would have taken too long. `None`: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartResult>,
     /// Somebody broke it off before everything was asked: what is not told was not tried.
     pub broken_off: bool,
     /// Each load that was tried, once, ascending; those of the way back at the end.
@@ -38,6 +41,18 @@ pub struct LoadLineResult {
     /// The first seed just past the line: what breaking looks like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beyond: Option<Box<RunResult>>,
+}
+
+/// Of high loads the search runs only the busiest part of the traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PartResult {
+    /// From this load on.
+    pub from_load: f64,
+    /// The shortest part, seconds.
+    pub lasts_s: f64,
+    /// Of all that is stated, seconds.
+    pub of_s: f64,
 }
 
 /// Where the line is.
@@ -135,6 +150,8 @@ pub enum Recovery {
     /// It was not tried: nothing broke, or the search was broken off.
     #[default]
     Untried,
+    /// It can't be asked: traffic of users, of traces, and with `events_max` can't be taken back in the middle.
+    Unasked,
     /// Once the load is back at this factor, within the time that is said.
     At {
         /// The highest load at which it comes back.
@@ -206,7 +223,7 @@ pub struct WallSide {
 pub struct CurvePoint {
     /// The factor.
     pub load_factor: f64,
-    /// Arrivals at the peak, per second.
+    /// Arrivals, the mean, per second.
     pub arrivals_per_s: f64,
     /// Tried on the way back, after it had broken at a higher load.
     pub on_way_back: bool,

@@ -41,6 +41,12 @@ impl RunResult {
     pub fn broken(&self) -> impl Iterator<Item = &PromiseResult> {
         self.promises.iter().filter(|promise| !promise.holds())
     }
+
+    /// Whether all of it was simulated, and no event came in.
+    pub fn saw_nothing(&self) -> bool {
+        let none = self.about.arrivals == 0 && self.platform.invocations == 0;
+        none && self.about.ended == Ended::Complete
+    }
 }
 
 /// What was simulated.

@@ -94,7 +94,7 @@ impl Senders {
         for source in &plan.sources {
             let stated = &source.source;
             let name = source.label.clone();
-            let arrivals = Arrivals::new(&name, stated, plan.duration, setting.load, setting.seed);
+            let arrivals = Arrivals::new(&name, stated, plan.window, setting.load, setting.seed);
             let arrivals = arrivals.map_err(|wrong| Problem {
                 what: wrong.to_string(),
                 help: "docs/simulate.md has all bounds".into(),

@@ -180,7 +180,8 @@ fn stated(plan: &Plan) -> Vec<f64> {
     let mut stated = vec![0.0; plan.tenants.len()];
     for source in &plan.sources {
         let of = &source.source;
-        let lasts = of.until.unwrap_or(plan.duration).0.saturating_sub(of.from.0) as f64 / 1e6;
+        let until = of.until.unwrap_or(plan.window.ends()).min(plan.window.ends());
+        let lasts = until.0.saturating_sub(of.from.max(plan.window.begins).0) as f64 / 1e6;
         let events = match &of.volume {
             Volume::PerSecond(per_s) => per_s * lasts,
             Volume::Users { count, .. } => f64::from(*count) * lasts,

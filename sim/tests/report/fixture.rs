@@ -594,6 +594,7 @@ pub fn line(tenants: u64) -> LoadLineResult {
             BaseRate { source: "readers".into(), peak_per_s: 6.0 },
         ],
         base_per_s,
+        part: None,
         raising: Some(Raising {
             limit: wall.because.clone().unwrap(),
             to: 64.0,

@@ -50,7 +50,7 @@ pub(super) fn loads(line: &LoadLineResult) -> String {
     match line.recovery {
         Recovery::At { load_factor, .. } => bars.push(bar("Recovers at", load_factor, "back")),
         Recovery::NotAbove { load_factor, .. } => bars.push(bar("No recovery above", load_factor, "back")),
-        Recovery::Untried => {}
+        Recovery::Untried | Recovery::Unasked => {}
     }
     if let Some(raising) = &line.raising {
         bars.push(bar("With the limit raised", raising.holds_at, "raised"));
