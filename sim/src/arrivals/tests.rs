@@ -267,3 +267,67 @@ fn what_can_not_be_simulated_is_refused_with_its_limit() {
     // A number that the source itself sets is good enough.
     assert_eq!(all(&Source { events_max: Some(5), ..per_second(1e12) }, HOUR, 1.0, 1).len(), 5);
 }
+
+/// A part of the traffic is the part of the whole: as much, from the same moments on.
+#[test]
+fn a_part_of_the_traffic_is_as_much_as_it_is_of_the_whole() {
+    let day = Span::from_secs(86_400);
+    let shapes = [
+        Shape::Flat,
+        Shape::Ramp { from: 0.0, to: 1.0 },
+        Shape::Diurnal { peak_to_mean: 4.0, period: day },
+        Shape::Points(vec![(Span::ZERO, 0.2), (HOUR, 1.0), (Span::from_secs(40_000), 0.1)]),
+    ];
+    for shape in shapes {
+        let source = Source { shape: shape.clone(), ..per_second(2.0) };
+        let whole = Arrivals::new("s", &source, Window::of(day), 1.0, 1).unwrap();
+        let mut all = 0.0;
+        for part in 0..6 {
+            let begins = Span::from_secs(part * 14_400);
+            let window = Window { begins, lasts: Span::from_secs(14_400), rises: Span::ZERO, whole: day };
+            let arrivals = Arrivals::new("s", &source, window, 1.0, part).unwrap();
+            let expected = whole.expected_within(begins, window.ends());
+            assert!((arrivals.expected() - expected).abs() < 1e-6 * expected.max(1.0), "{shape:?} {part}");
+            all += expected;
+            let events: Vec<Arrival> = arrivals.collect();
+            assert!(events.iter().all(|event| event.at < window.lasts), "{shape:?} {part}");
+            let count = events.len() as f64;
+            assert!((count - expected).abs() < 5.0 * expected.max(1.0).sqrt(), "{shape:?} {part}: {count}");
+        }
+        assert!((all - whole.expected()).abs() < 1e-6 * all, "{shape:?}");
+    }
+    let recorded = trace(&[&[0; 30], &[10; 60]]);
+    let window = Window { begins: Span::from_secs(1_830), lasts: HOUR, rises: Span::ZERO, whole: HOUR };
+    let events: Vec<Arrival> = Arrivals::new("s", &recorded, window, 1.0, 1).unwrap().collect();
+    // Of the slot that is under way, the half; of the others, all.
+    assert!((270..=299).contains(&events.len()), "{}", events.len());
+    assert!(events.windows(2).all(|two| two[0].at <= two[1].at), "in their order");
+}
+
+#[test]
+fn a_part_that_begins_in_the_middle_rises_from_nothing() {
+    let source = per_second(100.0);
+    let rises = Span::from_secs(300);
+    let window = Window { begins: HOUR, lasts: Span::from_secs(600), rises, whole: Span::from_secs(7_200) };
+    let events: Vec<Arrival> = Arrivals::new("s", &source, window, 1.0, 1).unwrap().collect();
+    let before = events.iter().filter(|event| event.at < rises).count() as f64;
+    let after = events.iter().filter(|event| event.at >= rises).count() as f64;
+    assert!((before - 15_000.0).abs() < 5.0 * 15_000f64.sqrt(), "{before}");
+    assert!((after - 30_000.0).abs() < 5.0 * 30_000f64.sqrt(), "{after}");
+    let first = events.iter().filter(|event| event.at < Span::from_secs(30)).count();
+    assert!(first < 300, "{first} of 3,000");
+}
+
+#[test]
+fn users_of_a_part_begin_and_end_within_it() {
+    let think = Lasting::Constant(Span::from_secs(1));
+    let closed = Source {
+        from: Span::from_secs(600),
+        until: Some(Span::from_secs(1_500)),
+        ..source(Volume::Users { count: 10, think })
+    };
+    let window = Window { begins: Span::from_secs(900), lasts: HOUR, rises: Span::ZERO, whole: HOUR };
+    let arrivals = Arrivals::new("s", &closed, window, 1.0, 1).unwrap();
+    let users = arrivals.users().unwrap();
+    assert_eq!((users.from, users.until), (Span::ZERO, Span::from_secs(600)));
+}

@@ -11,7 +11,7 @@ use crate::{
     result::RunResult,
 };
 
-/// Happenings of a run that gets all of the traffic: seconds.
+/// A run of more than so many happenings takes longer than a few seconds, and gets a part.
 const HAPPENINGS: f64 = 4e6;
 /// The shortest part: what scales up, waits and is tried again has time to.
 const LASTS_MIN: Span = Span::from_secs(600);
@@ -33,6 +33,8 @@ pub(super) struct Horizon {
     of_an_event: OnceLock<f64>,
     /// Something is asked that only all of the traffic can answer.
     all: bool,
+    /// Happenings of a run that gets all of it.
+    most: f64,
 }
 
 impl Horizon {
@@ -46,8 +48,13 @@ impl Horizon {
             sources.iter().map(|one| one.expected_within(window.begins, until)).sum()
         };
         let all = plan.expects.iter().any(|expect| expect.measure == Measure::CostPerMonth);
-        let horizon =
-            Horizon { window, events: (0..=PLACES).map(by).collect(), of_an_event: OnceLock::new(), all };
+        let horizon = Horizon {
+            window,
+            events: (0..=PLACES).map(by).collect(),
+            of_an_event: OnceLock::new(),
+            all,
+            most: HAPPENINGS,
+        };
         if horizon.total() * OF_AN_EVENT > HAPPENINGS_FIRST {
             horizon.of_an_event.get_or_init(|| OF_AN_EVENT);
         }
@@ -71,16 +78,22 @@ impl Horizon {
     pub(super) fn part(&self, load: f64) -> Option<Window> {
         let of_an_event = self.of_an_event.get().copied().unwrap_or(0.0);
         let happenings = |events: f64| events * load * of_an_event;
-        if self.all || happenings(self.total()) <= HAPPENINGS {
+        if self.all || happenings(self.total()) <= self.most {
             return None;
         }
         let mut lasts = self.window.lasts;
-        while lasts > LASTS_MIN && happenings(self.busiest(lasts).1) > HAPPENINGS {
+        while lasts > LASTS_MIN && happenings(self.busiest(lasts).1) > self.most {
             lasts = Span((lasts.0 as f64 * SHORTER) as u64).max(LASTS_MIN);
         }
         let begins = self.busiest(lasts).0;
         let rises = if begins > self.window.begins { rises(lasts) } else { self.window.rises };
         (lasts < self.window.lasts).then_some(Window { begins, lasts, rises, whole: self.window.whole })
+    }
+
+    /// The same, with another bound.
+    #[cfg(test)]
+    pub(super) fn of(plan: &Plan, most: f64) -> Horizon {
+        Horizon { most, ..Horizon::new(plan) }
     }
 
     /// The plan of a run with that load. `None`: as it is.
@@ -110,7 +123,13 @@ mod tests {
 
     fn horizon(events: impl Fn(f64) -> f64, lasts: Span) -> Horizon {
         let events = (0..=PLACES).map(|place| events(place as f64 / PLACES as f64)).collect();
-        Horizon { window: Window::of(lasts), events, of_an_event: OnceLock::from(4.0), all: false }
+        Horizon {
+            window: Window::of(lasts),
+            events,
+            of_an_event: OnceLock::from(4.0),
+            all: false,
+            most: HAPPENINGS,
+        }
     }
 
     #[test]

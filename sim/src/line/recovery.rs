@@ -25,7 +25,7 @@ pub(super) struct WayBack {
     pub curve: Vec<CurvePoint>,
 }
 
-/// Finds it: at the line itself first, then lower and lower.
+/// Finds it: at the line itself first, then lower and lower, then between.
 pub(super) fn recovery(
     trial: &Trial<'_>,
     seed: u64,
@@ -36,50 +36,64 @@ pub(super) fn recovery(
     let part = trial.horizon.plan(trial.plan, above);
     let whole = part.as_ref().unwrap_or(trial.plan);
     let waited_s = figure(whole.duration.0 as f64 / 1e6 * (1.0 - RELIEF_AT));
-    let mut way = WayBack::default();
+    let mut curve = Vec::new();
+    if whole.with_relief(1.0).is_none() {
+        return Ok(WayBack { recovery: Recovery::Unasked, curve });
+    }
+    let recovery = search(holds, waited_s, &mut |load| {
+        let Some(plan) = whole.with_relief(load / above) else { return Ok(None) };
+        let Some(run) = trial.as_it_is(&plan, seed, above)? else { return Ok(None) };
+        let after_s = recovered(&run);
+        curve.push(point(load, &run, after_s.is_some()));
+        Ok(Some(after_s))
+    })?;
+    Ok(WayBack { recovery, curve })
+}
+
+/// The highest load at which it comes back. `comes_back`: after how many seconds, if it does; `None`: broken off.
+fn search(
+    holds: f64,
+    waited_s: f64,
+    comes_back: &mut dyn FnMut(f64) -> Result<Option<Option<f64>>, Problem>,
+) -> Result<Recovery, Problem> {
     // It does not come back at this load, and does at that one.
-    let (mut not, mut back): (f64, Option<(f64, f64)>) = (f64::INFINITY, None);
+    let (mut not, mut back): (Option<f64>, Option<(f64, f64)>) = (None, None);
     let mut load = holds;
     loop {
-        let Some(plan) = whole.with_relief(load / above) else {
-            way.recovery = Recovery::Unasked;
-            return Ok(way);
-        };
-        let Some(run) = trial.as_it_is(&plan, seed, above)? else { return Ok(way) };
-        let after_s = recovered(&run);
-        let lately = lately(&run);
-        way.curve.push(CurvePoint {
-            load_factor: figure(load),
-            arrivals_per_s: came(&run),
-            on_way_back: true,
-            holds: after_s.is_some(),
-            seeds_tried: 1,
-            seeds_broken: u64::from(after_s.is_none()),
-            broken: Vec::new(),
-            median: lately,
-            min: lately,
-            max: lately,
-        });
+        let Some(after_s) = comes_back(load)? else { break };
         match after_s {
             Some(after_s) => back = Some((load, after_s)),
-            None => not = load,
+            None => not = Some(load),
         }
-        load = match back {
+        load = match (back, not) {
             // It comes back at the line itself, or what lies between is narrow.
-            Some((back, _)) if not.is_infinite() || not <= back * RATIO_COARSE => break,
-            Some((back, _)) => libm::sqrt(back * not),
-            None => not * STEP,
+            (Some(_), None) => break,
+            (Some((back, _)), Some(not)) if not <= back * RATIO_COARSE => break,
+            (Some((back, _)), Some(not)) => libm::sqrt(back * not),
+            (None, _) => load * STEP,
         };
         if load < holds * LOWEST {
-            break;
+            let load_factor = figure(not.unwrap_or(load));
+            return Ok(Recovery::NotAbove { load_factor, waited_s });
         }
     }
-    way.recovery = match back {
-        Some((load, after_s)) => Recovery::At { load_factor: figure(load), after_s },
-        None if not.is_finite() => Recovery::NotAbove { load_factor: figure(not), waited_s },
-        None => Recovery::Untried,
-    };
-    Ok(way)
+    Ok(back.map_or(Recovery::Untried, |(load, after_s)| Recovery::At { load_factor: figure(load), after_s }))
+}
+
+fn point(load: f64, run: &RunResult, holds: bool) -> CurvePoint {
+    let lately = lately(run);
+    CurvePoint {
+        load_factor: figure(load),
+        arrivals_per_s: came(run),
+        on_way_back: true,
+        holds,
+        seeds_tried: 1,
+        seeds_broken: u64::from(!holds),
+        broken: Vec::new(),
+        median: lately,
+        min: lately,
+        max: lately,
+    }
 }
 
 /// The mean over the last quarter.
@@ -159,5 +173,31 @@ impl Plan {
             source.source.shape = Shape::Points(points);
         }
         Some(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn the_way_back_is_found_as_finely_as_what_is_asked_about_a_line() {
+        for line in [9.0, 8.9, 7.2, 6.0, 5.9, 0.5] {
+            let mut tried = 0;
+            let found = search(9.1, 60.0, &mut |load| {
+                tried += 1;
+                Ok(Some((load <= line).then_some(5.0)))
+            });
+            let Recovery::At { load_factor, .. } = found.unwrap() else { panic!("{line}") };
+            assert!(load_factor <= line && load_factor * RATIO_COARSE >= line, "{line}: {load_factor}");
+            assert!(tried <= 12, "{line}: {tried} runs");
+        }
+        let found = search(9.1, 60.0, &mut |load| Ok(Some((load <= 9.1).then_some(0.0))));
+        assert!(matches!(found, Ok(Recovery::At { load_factor, .. }) if load_factor == 9.1), "{found:?}");
+        let found = search(9.1, 60.0, &mut |_| Ok(Some(None)));
+        assert!(matches!(found, Ok(Recovery::NotAbove { .. })), "{found:?}");
+        assert!(matches!(search(9.1, 60.0, &mut |_| Ok(None)), Ok(Recovery::Untried)));
     }
 }

@@ -99,3 +99,61 @@ fn a_timeout_of_lambda_is_raised_to_900_seconds_at_most() {
         assert_eq!(found, raised.map(Span::from_secs), "{stated}");
     }
 }
+
+/// The line of a function that one run at a time may have, found by parts of the traffic: where it is by all of it.
+#[test]
+fn the_busiest_part_of_the_traffic_shows_the_line_of_all_of_it() {
+    let application = "[application]\nname = \"a\"\n[function.f]\ncomponent = \"f.wasm\"\n\
+                       concurrency = { cap = 1 }\n[queue.q]\nfunction = \"f\"\n";
+    let application =
+        std::sync::Arc::new(flyball_app::read("flyball.toml", application).unwrap().application);
+    let traffic = "duration = \"24h\"\n[traffic.a]\nto = \"q\"\npeak_per_s = 0.05\npeak_to_mean = 4\n\
+                   [function.f]\nduration = \"5s\"\n\
+                   [[expect]]\nof = \"f\"\nmeasure = \"dwell_p99_ms\"\nmax = 300000\n";
+    let workload = workload::read("traffic.toml", traffic).unwrap().workload;
+    let plan = Plan::flyball(&application, &workload).unwrap();
+    let line = |most: f64| {
+        let mut trial = Trial::new(&plan, &|_| false);
+        trial.horizon = Horizon::of(&plan, most);
+        let found = trial.of_seed(1, Start::at(0, DOUBLE)).unwrap();
+        let longest = found.runs.iter().map(|(_, run)| run.about.duration_s).fold(0.0, f64::max);
+        let shortest = found.runs.iter().map(|(_, run)| run.about.duration_s).fold(f64::INFINITY, f64::min);
+        (found.found, longest, shortest)
+    };
+    let (Some(Bracket::Between { holds: by_all, .. }), _, 86_400.0) = line(f64::INFINITY) else {
+        panic!("by all")
+    };
+    let (Some(Bracket::Between { holds, .. }), longest, shortest) = line(6_000.0) else {
+        panic!("by a part")
+    };
+    assert!(longest == 86_400.0 && (600.0..43_200.0).contains(&shortest), "{longest} {shortest}");
+    assert!((holds / by_all - 1.0).abs() < 0.1, "{holds} by a part, {by_all} by all");
+}
+
+/// What is stated by the day and simulated for less is the day's peak; and where nothing comes nothing is known.
+#[test]
+fn less_than_a_day_is_its_peak_and_nothing_is_no_pass() {
+    let application = "[application]\nname = \"a\"\n[function.f]\ncomponent = \"f.wasm\"\n\
+                       [queue.q]\nfunction = \"f\"\n";
+    let application =
+        std::sync::Arc::new(flyball_app::read("flyball.toml", application).unwrap().application);
+    let run = |traffic: &str| {
+        let workload = workload::read("traffic.toml", traffic).unwrap().workload;
+        let plan = Plan::flyball(&application, &workload).unwrap();
+        let named = plan.assumptions.iter().any(|one| one.what == "which part of the day is simulated");
+        (crate::run(&plan, 1, 1.0, &mut |_| false).unwrap(), named)
+    };
+    let stated =
+        "[traffic.a]\nto = \"q\"\npeak_per_s = 10\npeak_to_mean = 2.5\n[function.f]\nduration = \"1ms\"\n";
+    let (peak, named) = run(&format!("duration = \"10m\"\n{stated}"));
+    // The first minute rises.
+    assert!((5_400..6_000).contains(&peak.about.arrivals) && named, "{}", peak.about.arrivals);
+    let (day, named) = run(&format!("duration = \"24h\"\n{}", stated.replace("10\n", "0.1\n")));
+    assert!((3_200..3_700).contains(&day.about.arrivals) && !named, "{}", day.about.arrivals);
+    let (nothing, _) = run(
+        "duration = \"1s\"\n[traffic.a]\nto = \"q\"\npeak_per_s = 0.00001\n[function.f]\nduration = \"1ms\"\n",
+    );
+    assert!(nothing.saw_nothing());
+    let simulation = crate::result::Simulation { run: Some(nothing), ..Default::default() };
+    assert!(crate::report::fails(&simulation));
+}
