@@ -172,7 +172,8 @@ pub struct Simulate {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
     /// The traffic as a multiple of what is stated
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor,
+        conflicts_with_all = ["faults", "seeds", "nightly", "replay"])]
     pub load: f64,
     /// The limits: aws, flyball, or a file of your own [default: the file's platform]
     #[arg(long, value_name = "aws|flyball|PATH")]
