@@ -5,6 +5,7 @@
 //! numbers are a policy, given as data: each is from the profile's row that its field names, or is marked as
 //! an assumption there.
 //!
+//! - [`gateway`]: what stands before API Gateway's APIs.
 //! - [`queue`]: SQS. - [`pollers`]: the event source mapping of a queue.
 //! - [`stream`]: Kinesis and tables' streams, with those who read them.
 //! - [`lambda`]: what stands before the pool.
@@ -16,6 +17,7 @@
 
 pub mod asynchronous;
 pub mod bus;
+pub mod gateway;
 pub mod lambda;
 pub mod machine;
 pub mod pipe;

@@ -183,12 +183,15 @@ pub enum Throttle {
     Limit(LimitName),
     /// The rate at which a function may add environments.
     Scaling(FunctionNo),
+    /// The rate of requests that an account's APIs take together.
+    Gateway,
 }
 
 impl std::fmt::Display for Throttle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Throttle::Limit(limit) => limit.fmt(f),
+            Throttle::Gateway => f.write_str("API Gateway rate"),
             Throttle::Scaling(_) => f.write_str("environments added per 10 s"),
         }
     }

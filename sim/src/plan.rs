@@ -21,6 +21,7 @@ use crate::{
     aws::{
         asynchronous::{Asynchronous, AsynchronousPolicy},
         bus::{Bus, BusPolicy, Schedule, SchedulePolicy},
+        gateway::GatewayPolicy,
         lambda::LambdaPolicy,
         machine::{Act, Machine, MachinePolicy, StepPolicy},
         pollers::PollersPolicy,
@@ -129,6 +130,8 @@ pub struct Plan {
     pub(crate) commit: Lasting,
     pub(crate) idle_max: Span,
     pub(crate) age_max: Span,
+    /// What stands before all APIs. `None`: they are Flyball's.
+    pub(crate) gateway: Option<GatewayPolicy>,
     pub(crate) real: RealPlan,
 }
 
@@ -235,6 +238,8 @@ pub(crate) enum Entrance {
         gateway_timeout: Option<Span>,
         /// What one request of it costs. `None`: nothing.
         request: Option<Price>,
+        /// It counts against the rate of all APIs.
+        metered: bool,
     },
     /// A message is handed to a part.
     Node(NodeNo),

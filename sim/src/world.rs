@@ -5,6 +5,7 @@
 //!
 //! - `agenda`: what will happen. - `client`: who sends, waits, gives up and tries again.
 //! - `invoke`: what goes into the engine and what it wants done. - `run`: functions as steps.
+//! - `gateway`: requests that are not let in.
 //! - `calls`: what they ask dependencies. - `environment`: where they run. - `store`: commits and records. -
 //!   `tally`: what is counted.
 //! - `looks`: what is looked at once a slot. - `faults`: what goes wrong. - `books`: what is known of it without asking
@@ -17,6 +18,7 @@ mod client;
 mod data;
 mod environment;
 mod faults;
+mod gateway;
 mod invoke;
 mod looks;
 mod real;
@@ -28,6 +30,7 @@ use flyball_core::{Effect, Engine, FailureKind, Input, Settings, Span, Tenant, T
 use slotmap::{SlotMap, new_key_type};
 
 use crate::{
+    aws::gateway::Gateway,
     dependency::{self, Dependency},
     guests::Guests,
     message::{Ask, Message, NodeNo, Part, Verdict},
@@ -141,6 +144,7 @@ pub(crate) struct World<'p> {
     runs: SlotMap<RunKey, Run>,
     running: invoke::Running,
     environments: Environments,
+    gateway: Option<Gateway>,
     dependencies: Vec<Dependency>,
     calls: SlotMap<CallKey, Asker>,
     answers: dependency::Effects,
@@ -219,6 +223,7 @@ impl<'p> World<'p> {
             runs: SlotMap::with_key(),
             running: invoke::Running::default(),
             environments: Environments::new(plan, seed),
+            gateway: plan.gateway.map(Gateway::new),
             dependencies,
             calls: SlotMap::with_key(),
             answers: dependency::Effects::default(),

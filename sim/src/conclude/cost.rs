@@ -76,7 +76,9 @@ fn used(plan: &Plan, tally: &Tally, prices: &Prices, time: Span) -> Usage {
     }
     for (source, books) in plan.sources.iter().zip(&tally.sources) {
         if let Entrance::Call { request: Some(price), .. } = source.entrance {
-            usage.requests(prices, price, books.requests, source.source.event_bytes);
+            // What is not let in is not paid for.
+            let let_in = books.requests.saturating_sub(books.turned_away.count);
+            usage.requests(prices, price, let_in, source.source.event_bytes);
         }
     }
     for (node, books) in plan.nodes.iter().zip(&tally.nodes) {

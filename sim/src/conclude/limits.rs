@@ -41,6 +41,7 @@ pub(super) fn limits(plan: &Plan, tally: &Tally) -> Vec<LimitResult> {
             limits.push(result);
         }
     }
+    limits.extend(super::gateway::limit(plan, tally));
     limits.sort_by(|a, b| a.headroom_percent.total_cmp(&b.headroom_percent).then(b.refused.cmp(&a.refused)));
     limits
 }
@@ -59,7 +60,7 @@ fn stated_limit(limit: LimitRef, peak: f64, peak_at_s: f64) -> LimitResult {
     }
 }
 
-fn headroom(peak: f64, value: f64) -> f64 {
+pub(super) fn headroom(peak: f64, value: f64) -> f64 {
     if value <= 0.0 { 0.0 } else { figure(((value - peak) * 100.0 / value).max(0.0)) }
 }
 

@@ -10,6 +10,7 @@ use super::{
     side_by_side,
 };
 use crate::{
+    aws::gateway::GatewayPolicy,
     plan::{Plan, Problem},
     result::{LimitRef, LineVerdict, LoadLineResult, Raising, RunResult, Scope, Wall, WallSide, figure},
 };
@@ -162,6 +163,10 @@ impl Plan {
             (Scope::Platform, "concurrency") => {
                 double(&mut application.limits.limits.concurrency.cap);
                 double(&mut application.limits.long_concurrency_max);
+            }
+            (Scope::Platform, "rate") => {
+                plan.gateway = plan.gateway.map(GatewayPolicy::doubled);
+                return Some(plan);
             }
             (Scope::Function, what) => {
                 let name = plan.functions.iter().find(|f| f.label == limit.of)?.name.clone();

@@ -25,7 +25,11 @@ use super::{
     program::{EmitTo, Program},
     ways::{self, Ways},
 };
-use crate::{aws::lambda::LambdaPolicy, cost::Architecture, message::FunctionNo};
+use crate::{
+    aws::{gateway::GatewayPolicy, lambda::LambdaPolicy},
+    cost::Architecture,
+    message::FunctionNo,
+};
 use nodes::{Filters, Places};
 
 /// What a run takes where nothing says.
@@ -148,6 +152,7 @@ impl Making<'_> {
             commit: Lasting::Constant(Span::ZERO),
             idle_max,
             age_max,
+            gateway: Some(GatewayPolicy::of(profile)),
             real: RealPlan::default(),
         })
     }
@@ -354,20 +359,17 @@ fn entrance(
     };
     if let Some(&function) = names.functions.get(to) {
         let through = routes().find(|(edge, _)| design.node(edge.to).name == to);
-        let gateway_timeout = through.and_then(|(edge, api)| patience(profile, edge, api));
-        let request = through.and_then(|(_, api)| price(api.kind));
-        return Ok(Entrance::Call { function, gateway_timeout, request });
+        return Ok(called(profile, function, through));
     }
     let leads = |edge: &Edge| names.functions.get(&design.node(edge.to).name).copied();
     let found = routes().find(|(edge, _)| {
         design.node(edge.from).name == to
             || matches!(&edge.via, Via::Integration(i) if to == format!("{} {}", i.method, i.path) || to == i.path)
     });
-    if let Some((edge, api)) = found
+    if let Some((edge, _)) = found
         && let Some(function) = leads(edge)
     {
-        let (gateway_timeout, request) = (patience(profile, edge, api), price(api.kind));
-        return Ok(Entrance::Call { function, gateway_timeout, request });
+        return Ok(called(profile, function, found));
     }
     if let Some(EmitTo::Node(node)) = names.targets.get(to) {
         return Ok(Entrance::Node(*node));
@@ -375,6 +377,17 @@ fn entrance(
     let known: Vec<String> = design.nodes().map(|(_, node)| node.name.clone()).collect();
     let what = format!("traffic {label} comes in at {to:?}, which the design does not have");
     Err(unknown(what, to, &known, "write `to = \"LogicalId\"` or `to = \"GET /path\"`"))
+}
+
+/// A function that is called, through an API or directly.
+fn called(profile: &Profile, function: FunctionNo, through: Option<(&Edge, &Api)>) -> Entrance {
+    Entrance::Call {
+        function,
+        gateway_timeout: through.and_then(|(edge, api)| patience(profile, edge, api)),
+        request: through.and_then(|(_, api)| price(api.kind)),
+        metered: through
+            .is_some_and(|(_, api)| matches!(api.kind, ApiKind::Rest | ApiKind::Http | ApiKind::WebSocket)),
+    }
 }
 
 /// What one request of an API costs, where that is known.

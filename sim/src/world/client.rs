@@ -374,6 +374,7 @@ impl World<'_> {
                 self.step(Input::Send(Box::new(send)));
                 return;
             }
+            Entrance::Call { metered: true, .. } if self.turns_away(who, message, number, function) => return,
             _ => {
                 let key = if keyed { self.keyed_call(function, message, number) } else { None };
                 self.call(function, who, message, Vec::new(), key)

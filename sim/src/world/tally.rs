@@ -6,6 +6,7 @@ use flyball_core::{Engine, FailureKind, LimitName, LimitStatus, Name, Span, Time
 
 use super::{
     BEGINNING,
+    gateway::TurnedAway,
     looks::{Groups, Look},
     store::Store,
 };
@@ -83,6 +84,8 @@ pub(crate) struct SourceTally {
     pub timeouts: u64,
     /// Tries that a limit refused, by the limit's name.
     pub refused: BTreeMap<String, u64>,
+    /// What the gateway did not let in.
+    pub turned_away: TurnedAway,
     /// Retries that the budget let be.
     pub let_be: u64,
     /// At the end: requests still open that are younger than the slowest answer.
@@ -300,6 +303,7 @@ impl Over {
             failed: 0,
             timeouts: 0,
             refused: BTreeMap::new(),
+            turned_away: TurnedAway::default(),
             let_be: 0,
             open_lately: 0,
             troubles: BTreeMap::new(),
