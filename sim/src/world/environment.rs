@@ -95,6 +95,14 @@ pub(crate) struct Placed {
     pub environment: Environment,
     /// It is new: INIT comes first, and takes so long.
     pub init: Option<Span>,
+    /// INIT was broken off: the run begins with it, from its beginning, and that takes so long.
+    pub again: Span,
+}
+
+impl Placed {
+    fn warm(environment: Environment) -> Placed {
+        Placed { environment, init: None, again: Span::ZERO }
+    }
 }
 
 impl Environments {
@@ -140,21 +148,21 @@ impl Environments {
     fn place(&mut self, function: FunctionNo, now: Time) -> Option<Placed> {
         let of = self.of.get_mut(function.0 as usize)?;
         if let Some(environment) = of.provisioned.as_mut().and_then(|kept| kept.take(now)) {
-            return Some(Placed { environment, init: None });
+            return Some(Placed::warm(environment));
         }
         if let Some(environment) = of.idle.pop_back() {
-            return Some(Placed { environment, init: None });
+            return Some(Placed::warm(environment));
         }
         of.living += 1;
         self.next += 1;
         let drawn = of.init.draw(&mut self.random);
-        let mut init = drawn;
+        let (mut init, mut again) = (drawn, Span::ZERO);
         if let Some((policy, scaling)) = &mut of.lambda {
             scaling.add(now);
-            init = policy.init(drawn);
+            (init, again) = policy.init(drawn);
         }
         let environment = Environment::new(self.next, now, false);
-        Some(Placed { environment, init: Some(init) })
+        Some(Placed { environment, init: Some(init), again })
     }
 
     /// Those that are kept from the beginning, by function.

@@ -181,12 +181,15 @@ impl World<'_> {
             let messages = run.messages.as_slice().to_vec();
             self.poisonous(key, &messages);
         }
-        if self.is_real(function) {
-            self.run_real(key, began);
+        let goes = began.after(placed.again);
+        if goes > kill_at {
+            self.agenda.put(kill_at, Happening::Kill(key));
+        } else if self.is_real(function) {
+            self.run_real(key, goes);
         } else if plan.program.plain {
-            self.run_plain(key, began);
+            self.run_plain(key, goes);
         } else {
-            self.run_steps(key, began);
+            self.run_steps(key, goes);
         }
     }
 

@@ -36,8 +36,8 @@ fn what_is_not_added_is_not_accrued() {
 #[test]
 fn init_beyond_10_seconds_runs_again_within_the_first_invocation() {
     let policy = policy();
-    assert_eq!(policy.init(Span::from_secs(10)), Span::from_secs(10));
-    assert_eq!(policy.init(Span::from_secs(12)), Span::from_secs(22));
+    assert_eq!(policy.init(Span::from_secs(10)), (Span::from_secs(10), Span::ZERO));
+    assert_eq!(policy.init(Span::from_secs(12)), (Span::from_secs(10), Span::from_secs(12)));
 }
 
 #[test]
