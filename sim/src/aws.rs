@@ -12,6 +12,7 @@
 //! - [`machine`]: Step Functions.
 //! - [`pipe`]: EventBridge Pipes, as mappings with several legs.
 //! - [`asynchronous`]: a function's own queue for asynchronous invocations.
+//! - [`trail`]: CloudTrail.
 //! - [`topic`]: SNS. - [`bus`]: EventBridge's buses and schedules. - [`target`]: what these two hand on, and
 //!   retry.
 
@@ -32,3 +33,4 @@ mod slots;
 pub mod stream;
 pub mod target;
 pub mod topic;
+pub mod trail;

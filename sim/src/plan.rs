@@ -28,6 +28,7 @@ use crate::{
         queue::{Queue, QueuePolicy},
         stream::{Stream, StreamPolicy},
         topic::{Topic, TopicPolicy},
+        trail::{Trail, TrailPolicy},
     },
     cost::Architecture,
     message::{FunctionNo, NodeNo, TenantNo},
@@ -216,6 +217,8 @@ pub(crate) enum NodeKind {
     Machine(MachinePolicy),
     /// Kinesis, or the stream of a table's changes.
     Stream(StreamPolicy),
+    /// CloudTrail.
+    Trail(TrailPolicy),
 }
 
 /// A source, and where its traffic goes.
@@ -314,7 +317,7 @@ impl NodeKind {
             }
             NodeKind::Schedule(policy) => policy.targets.iter().find_map(|one| one.dead.flatten()),
             NodeKind::Stream(policy) => policy.mappings.iter().find_map(|mapping| mapping.dead.flatten()),
-            NodeKind::Parking | NodeKind::Machine(_) => None,
+            NodeKind::Parking | NodeKind::Machine(_) | NodeKind::Trail(_) => None,
         }
     }
 
@@ -335,9 +338,11 @@ impl NodeKind {
     /// The functions that take from it.
     fn readers(&self) -> Vec<FunctionNo> {
         match self {
-            NodeKind::Parking | NodeKind::Topic { .. } | NodeKind::Bus(_) | NodeKind::Schedule(_) => {
-                Vec::new()
-            }
+            NodeKind::Parking
+            | NodeKind::Topic { .. }
+            | NodeKind::Bus(_)
+            | NodeKind::Schedule(_)
+            | NodeKind::Trail(_) => Vec::new(),
             NodeKind::Queue { mappings, .. } => {
                 mappings.iter().flat_map(|mapping| &mapping.legs).filter_map(|leg| leg.function()).collect()
             }
@@ -369,6 +374,7 @@ impl NodePlan {
             NodeKind::Schedule(_) => "schedule",
             NodeKind::Stream(_) => "stream",
             NodeKind::Machine(_) => "state machine",
+            NodeKind::Trail(_) => "trail",
         }
     }
 
@@ -388,6 +394,7 @@ impl NodePlan {
             NodeKind::Schedule(policy) => Box::new(Schedule::new(policy.clone())),
             NodeKind::Stream(policy) => Box::new(Stream::new(policy.clone())),
             NodeKind::Machine(policy) => Box::new(Machine::new(policy.clone())),
+            NodeKind::Trail(policy) => Box::new(Trail::new(policy.clone())),
         }
     }
 }

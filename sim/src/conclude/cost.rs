@@ -122,9 +122,11 @@ fn by_entering(kind: &NodeKind, books: &NodeTally) -> Option<(Price, f64)> {
         NodeKind::Machine(policy) => {
             Some((Price::Transitions, books.entered as f64 * (policy.steps.len() + 1) as f64))
         }
-        NodeKind::Asynchronous(_) | NodeKind::Topic { .. } | NodeKind::Schedule(_) | NodeKind::Stream(_) => {
-            None
-        }
+        NodeKind::Asynchronous(_)
+        | NodeKind::Topic { .. }
+        | NodeKind::Schedule(_)
+        | NodeKind::Stream(_)
+        | NodeKind::Trail(_) => None,
     }
 }
 

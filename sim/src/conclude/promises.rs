@@ -3,7 +3,7 @@
 use flyball_app::workload::{Expect, Measure};
 use flyball_core::Time;
 
-use super::{holders, limits, parts, percent, seconds};
+use super::{holders, limits, parts, percent, seconds, tenants};
 use crate::{
     plan::{Plan, ways},
     result::{
@@ -112,7 +112,10 @@ impl Judge<'_> {
                 (most(run.sources.iter().filter(|s| is(&s.name)).map(|s| s.latency.p99_ms)), None)
             }
             Measure::DwellP99 => {
-                (most(run.functions.iter().filter(|f| is(&f.name)).map(|f| f.dwell.p99_ms)), None)
+                let of_source = of.and_then(|of| tenants::dwell_p99_ms(self.plan, self.tally, of));
+                let of_functions =
+                    || most(run.functions.iter().filter(|f| is(&f.name)).map(|f| f.dwell.p99_ms));
+                (of_source.unwrap_or_else(of_functions), None)
             }
             Measure::ErrorsPercent => {
                 let share = |(_, books): (_, &SourceTally)| errors_percent(books);
@@ -171,6 +174,11 @@ impl Judge<'_> {
                 };
                 let nodes = tally.nodes.iter().filter(|node| !node.parking);
                 (Scope::Node, nodes.map(|node| (node.label.as_str(), count(node))).collect())
+            }
+            Measure::DwellP99 if run.sources.iter().any(|source| Some(source.name.as_str()) == of) => {
+                let of = of.unwrap_or_default();
+                let p99_ms = tenants::dwell_p99_ms(self.plan, tally, of).unwrap_or_default();
+                (Scope::Entrance, vec![(of, p99_ms)])
             }
             Measure::ThrottledPercent | Measure::DwellP99 => {
                 let value = |f: &FunctionResult| match measure {

@@ -1,7 +1,10 @@
 //! Tenants against one another.
 
 use super::{percent, rate, share};
+use flyball_app::workload::Tenants;
+
 use crate::{
+    measure::Histogram,
     plan::Plan,
     result::{NamedValue, Quantile, TENANTS_SHOWN_MAX, TenantGroup, TenantResult, TenantsResult, figure},
     world::{Group, Tally, TenantTally},
@@ -41,6 +44,20 @@ pub(super) fn tenants(plan: &Plan, tally: &Tally) -> TenantsResult {
         // Who starves whom is said by limits.
         starved: Vec::new(),
     }
+}
+
+/// What 99 of 100 events of a source's tenants wait at most, milliseconds. `None`: there is no such source.
+pub(super) fn dwell_p99_ms(plan: &Plan, tally: &Tally, source: &str) -> Option<f64> {
+    let source = plan.sources.iter().find(|plan| plan.label == source)?;
+    let count = match &source.source.tenants {
+        Tenants::One(_) => 1,
+        Tenants::Many { count, .. } => *count as usize,
+    };
+    let mut all = Histogram::default();
+    for books in tally.tenants.iter().skip(source.first_tenant.0 as usize).take(count) {
+        all.merge(&books.dwell);
+    }
+    Some(all.percentiles().p99_ms)
 }
 
 fn groups(plan: &Plan, group: &Group) -> TenantGroup {

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, mem::take};
 
 use flyball_core::{
     Answer, Call, CallerId, Commit, Effect, Failure, FailureKind, Input, InvocationId, KeyedCall, Note,
-    Outcome, Refusal, Start, TenantId, Work,
+    Outcome, Refusal, Span, Start, TenantId, Work,
 };
 use slotmap::{Key, KeyData};
 
@@ -146,7 +146,12 @@ impl World<'_> {
         self.book_note(note);
         if let Note::Started { function, tenant, dwell, waited_for, attempt, .. } = note {
             let Some(function) = self.function_named(function) else { return };
-            let of = (function, self.tenant_of(*tenant));
+            // Lambda knows no tenants: see `first_runs`.
+            let tenant = match self.plan.platform {
+                Platform::Aws => TenantNo(u32::MAX),
+                Platform::Flyball => self.tenant_of(*tenant),
+            };
+            let of = (function, tenant);
             self.tally.started_item(self.now, of, *dwell, *attempt, waited_for.as_ref());
         }
     }
@@ -217,6 +222,21 @@ impl World<'_> {
         self.call(function, Who::Part(part, token), first, batch, None);
     }
 
+    /// On AWS: the first run on an event or request begins. What its tenant waited for it is the time since it came in.
+    fn first_runs(&mut self, who: Who, messages: &[Message]) {
+        if self.plan.platform != Platform::Aws || matches!(who, Who::Step(..)) {
+            return;
+        }
+        for message in messages.iter().filter(|message| message.hops == 0 && message.receives <= 1) {
+            let since = match who {
+                Who::Part(..) => self.now.since(message.born),
+                // A call runs at once or is refused.
+                _ => Span::ZERO,
+            };
+            self.tally.tenant_waited(self.now, message.tenant, since);
+        }
+    }
+
     fn start(&mut self, start: &Start) {
         let (function, tenant, messages, caller) = match &start.work {
             Work::Call { caller, .. } => {
@@ -225,7 +245,9 @@ impl World<'_> {
                 let messages =
                     if batch.is_empty() { Messages::One(entry.message) } else { Messages::Many(batch) };
                 let Some(function) = entry.function else { return };
-                (function, entry.message.tenant, messages, Some(caller_key(*caller)))
+                let (who, tenant) = (entry.who, entry.message.tenant);
+                self.first_runs(who, messages.as_slice());
+                (function, tenant, messages, Some(caller_key(*caller)))
             }
             Work::Events(events) => {
                 let Some(function) = self.function_named(&start.function) else { return };

@@ -484,6 +484,10 @@ impl Tally {
                 }
             }
         }
+        self.tenant_waited(now, tenant, dwell);
+    }
+
+    pub(super) fn tenant_waited(&mut self, now: Time, tenant: TenantNo, dwell: Span) {
         if let Some(books) = self.tenant(tenant) {
             books.dwell.record(dwell);
         }

@@ -1,8 +1,8 @@
 //! Audit trails: what they write to a bucket, and which buckets' writes they log.
 
-use super::{Row, Wire, index::At};
+use super::{Reached, Row, Wire, index::At};
 use crate::{
-    design::{Kind, Mode, Notification, Via},
+    design::{Kind, Mode, NodeId, Notification, Via},
     document::Tree,
 };
 
@@ -33,12 +33,18 @@ fn trail(wire: &mut Wire<'_>, at: At) {
     }
 }
 
-/// The edge from a bucket whose writes are logged. Of a choice of all buckets only the trail's own is drawn: the
-/// others' lead nowhere new.
+/// The edge from a bucket whose writes are logged; of a choice of all buckets, from each that there is.
 fn logged(wire: &mut Wire<'_>, at: At, chosen: &Tree, log: &Tree) {
     let all = matches!(chosen.as_str(), Some("arn:aws:s3" | "arn:aws:s3:::"));
     let trail = wire.node_or_external(at);
-    for bucket in wire.reach(at, if all { log } else { chosen }, "s3") {
+    let mut buckets = wire.reach(at, if all { log } else { chosen }, "s3");
+    if all {
+        let there = wire.design.nodes().filter(|(_, node)| matches!(node.kind, Kind::Bucket(_)));
+        let others: Vec<NodeId> = there.map(|(id, _)| id).collect();
+        let others = others.into_iter().filter(|id| buckets.iter().all(|bucket| bucket.node != *id));
+        buckets.extend(others.map(Reached::from).collect::<Vec<_>>());
+    }
+    for bucket in buckets {
         if !matches!(wire.design.node(bucket.node).kind, Kind::Bucket(_)) {
             continue;
         }

@@ -59,7 +59,8 @@ fn takes_messages(design: &Design, id: NodeId, node: &Node) -> bool {
         Kind::Schedule(schedule) => {
             schedule.enabled.stated() != Some(&false) && schedule.interval_s.stated().is_some()
         }
-        Kind::Bucket(_) | Kind::Table(_) => notifies(design, id),
+        Kind::Bucket(_) | Kind::Table(_) => notifies(design, id) || is_written_by_a_trail(design, id),
+        Kind::External(_) => design.outgoing(id).any(|(_, edge)| is_trail(edge)),
         Kind::Function(_) => design.incoming(id).any(|(_, edge)| is_asynchronous(edge)),
         _ => false,
     }
@@ -68,6 +69,15 @@ fn takes_messages(design: &Design, id: NodeId, node: &Node) -> bool {
 /// Whether something is told of the node's changes.
 fn notifies(design: &Design, id: NodeId) -> bool {
     design.outgoing(id).any(|(_, edge)| matches!(edge.via, Via::Notification(_)))
+}
+
+/// Whether an edge leads from a trail to the bucket of its files.
+fn is_trail(edge: &Edge) -> bool {
+    matches!(&edge.via, Via::Trigger(what) if what == "the trail's log")
+}
+
+fn is_written_by_a_trail(design: &Design, id: NodeId) -> bool {
+    design.incoming(id).any(|(_, edge)| is_trail(edge))
 }
 
 /// Whether an edge to a function leads into its asynchronous queue.

@@ -3,6 +3,7 @@
 use flyball_app::{
     design::{self, Design, Destination, EventSource, Kind, Mode, Node, NodeId, Queue, Setting, Via},
     profile::Profile,
+    workload::Lasting,
 };
 use flyball_core::Span;
 
@@ -18,9 +19,10 @@ use crate::{
         stream::{ReaderPolicy, StreamPolicy},
         target::TargetPolicy,
         topic::TopicPolicy,
+        trail::TrailPolicy,
     },
     message::{FunctionNo, NodeNo, TenantNo},
-    plan::{Assumption, NodeKind, NodePlan, ways::ASYNCHRONOUS},
+    plan::{Assumption, NodeKind, NodePlan, gather, ways::ASYNCHRONOUS},
 };
 
 /// The size of a schedule's event, bytes.
@@ -55,6 +57,7 @@ impl<'a> Maker<'a> {
                 }
                 None => NodeKind::Parking,
             },
+            Kind::External(_) => self.trail(id, node),
             _ => NodeKind::Parking,
         };
         NodePlan { label, kind }
@@ -193,6 +196,15 @@ impl<'a> Maker<'a> {
             subscribers.push(TopicPolicy::subscriber(self.profile, subscription, to, share, dead));
         }
         NodeKind::Topic { policy: TopicPolicy { subscribers }, what }
+    }
+
+    fn trail(&mut self, id: NodeId, node: &Node) -> NodeKind {
+        let outgoing = self.design.outgoing(id).filter(|(_, edge)| super::is_trail(edge));
+        let policy = TrailPolicy::of(outgoing.filter_map(|(_, edge)| self.places.node(edge.to)).collect());
+        let (what, value) =
+            (format!("files of {}", node.name), gather::words(&Lasting::Constant(policy.gathers)));
+        self.assume(what, &format!("one of all that was logged within {value}"), "AWS says about so long");
+        NodeKind::Trail(policy)
     }
 
     fn targets(&self, id: NodeId) -> Vec<TargetPolicy> {
