@@ -12,7 +12,7 @@
 //! - [`machine`]: Step Functions.
 //! - [`pipe`]: EventBridge Pipes, as mappings with several legs.
 //! - [`asynchronous`]: a function's own queue for asynchronous invocations.
-//! - [`trail`]: CloudTrail.
+//! - [`trail`]: the trails of CloudTrail.
 //! - [`topic`]: SNS. - [`bus`]: EventBridge's buses and schedules. - [`target`]: what these two hand on, and
 //!   retry.
 
