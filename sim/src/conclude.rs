@@ -1,10 +1,11 @@
 //! What was counted becomes what is said.
 //!
-//! - `parts`: sources, functions, nodes, dependencies. - `limits`: limits with headroom, and which is behind what.
+//! - `parts`: sources, functions, nodes, dependencies. - `limits`: limits with headroom. - `behind`: which is behind what.
 //! - `gateway`: the rate of all APIs.
 //! - `cost`: what it costs. - `tenants`: tenants against one another. - `holders`: who holds a limit, who starves whom.
 //! - `promises`: which held, since when not, because of what, and whom that hits.
 
+mod behind;
 mod cost;
 mod gateway;
 mod holders;

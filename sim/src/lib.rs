@@ -24,6 +24,7 @@ pub mod plan;
 pub mod random;
 pub mod report;
 pub mod result;
+pub mod used;
 mod world;
 
 use flyball_core::Time;

@@ -5,6 +5,8 @@
 
 use flyball_core::{FailureKind, LimitName, Time};
 
+use crate::used::{CameBack, Used};
+
 /// A function's place in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionNo(pub u32);
@@ -158,6 +160,14 @@ pub trait Part: std::fmt::Debug {
     /// Whether all that an invocation of this token was asked for has been handed out again since, or is gone.
     fn is_stale(&self, _token: u64) -> bool {
         false
+    }
+    /// What it has used of its limits.
+    fn used(&self) -> Vec<Used> {
+        Vec::new()
+    }
+    /// What came back to it.
+    fn came_back(&self) -> CameBack {
+        CameBack::default()
     }
 }
 

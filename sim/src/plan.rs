@@ -3,6 +3,7 @@
 
 mod aws;
 mod gather;
+mod limits;
 mod names;
 mod own;
 pub(crate) mod program;
@@ -34,6 +35,7 @@ use crate::{
     message::{FunctionNo, NodeNo, TenantNo},
 };
 pub(crate) use gather::rises;
+pub(crate) use limits::{Gateway, Known, NodeLimit, Raised};
 pub(crate) use names::{Names, unknown};
 pub(crate) use own::request_attributes;
 use program::Program;
@@ -196,6 +198,8 @@ pub(crate) struct FunctionPlan {
 pub(crate) struct NodePlan {
     pub label: String,
     pub kind: NodeKind,
+    /// Limits of it that are counted.
+    pub limits: Vec<NodeLimit>,
 }
 
 /// What a node is.
@@ -237,8 +241,8 @@ pub(crate) enum Entrance {
     /// A function is called and its answer awaited, by a gateway with a limit of its own or directly.
     Call {
         function: FunctionNo,
-        /// The gateway's own timeout.
-        gateway_timeout: Option<Span>,
+        /// The gateway, where it has a timeout of its own.
+        gateway: Option<Gateway>,
         /// What one request of it costs. `None`: nothing.
         request: Option<Price>,
         /// It counts against the rate of all APIs.

@@ -216,9 +216,12 @@ impl PromiseResult {
 pub struct Broken {
     /// When, seconds after the beginning.
     pub at_s: f64,
-    /// The limit behind it. `None`: none was met; functions or dependencies failed by themselves.
+    /// What is behind it: a limit, the `patience` of callers, the `integration timeout` of a gateway or the stated `error
+    /// rate` of a function. `None`: none that is counted was met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<LimitRef>,
+    /// Where none is behind it: what most of the trouble is, in words. Empty where nothing is known of it.
+    pub reason: String,
     /// Who held most of that limit from then on, over a tenth of the time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_by: Option<Holder>,

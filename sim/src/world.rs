@@ -49,7 +49,8 @@ pub(crate) use looks::{Group, Look};
 use run::Run;
 use store::Store;
 pub(crate) use tally::{
-    CHUNK_BYTES, DependencyTally, FunctionTally, NodeTally, SourceTally, Tally, TenantTally, failure_name,
+    CHUNK_BYTES, DependencyTally, FunctionTally, NodeTally, SourceTally, Tally, TenantTally, Trouble,
+    failure_name,
 };
 
 /// Virtual time begins here: a day, so that nothing is near zero.

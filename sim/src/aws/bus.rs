@@ -14,7 +14,10 @@ use super::{
     rows,
     target::{RetryPolicy, TargetPolicy},
 };
-use crate::message::{Ask, Message, NodeNo, Part, TenantNo, Verdict, spread};
+use crate::{
+    message::{Ask, Message, NodeNo, Part, TenantNo, Verdict, spread},
+    used::{Meter, PartLimit, Used},
+};
 
 /// The numbers of a bus.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +84,8 @@ pub struct Bus {
     policy: BusPolicy,
     puts: Bucket,
     invocations: Pace,
+    taken: Meter,
+    handed_on: Meter,
 }
 
 impl Bus {
@@ -88,16 +93,20 @@ impl Bus {
     pub fn new(policy: BusPolicy) -> Bus {
         let puts = Bucket::new(u64::from(policy.puts_per_s), u64::from(policy.puts_per_s));
         let invocations = Pace::new(u64::from(policy.invocations_per_s));
-        Bus { policy, puts, invocations }
+        let taken = Meter::rate(policy.puts_per_s, policy.puts_per_s);
+        let handed_on = Meter::rate(policy.invocations_per_s, policy.invocations_per_s);
+        Bus { policy, puts, invocations, taken, handed_on }
     }
 }
 
 impl Part for Bus {
     fn arrive(&mut self, now: Time, message: Message, asks: &mut Vec<Ask>) {
         if !self.puts.take(now, 1) {
+            self.taken.refuse(now);
             asks.push(Ask::Refused { message, why: "rate" });
             return;
         }
+        self.taken.took(now, 1);
         let mut place = 0;
         for (rule, number) in self.policy.rules.iter().zip(1_u64..) {
             // One draw for the rule: all its targets or none.
@@ -107,6 +116,10 @@ impl Part for Bus {
                 place += 1;
                 if matches && target.wants(&message, place) {
                     let delay = self.invocations.delay(now);
+                    if delay > Span::ZERO {
+                        self.handed_on.delay(now);
+                    }
+                    self.handed_on.took(now.after(delay), 1);
                     // What counts a chain's invocations does not travel through a bus.
                     let copy = Message { hops: 0, ..message.copy(place) };
                     asks.push(Ask::Deliver { to: target.to, message: copy, delay });
@@ -122,6 +135,10 @@ impl Part for Bus {
 
     fn refused(&mut self, _now: Time, by: NodeNo, message: Message, asks: &mut Vec<Ask>) {
         again(self.policy.rules.iter().flat_map(|rule| &rule.targets), by, message, asks);
+    }
+
+    fn used(&self) -> Vec<Used> {
+        vec![self.taken.used(PartLimit::Intake), self.handed_on.used(PartLimit::Output)]
     }
 
     fn waiting(&self) -> u64 {

@@ -20,7 +20,10 @@ use super::{
     rows,
     slots::{Key, Slots},
 };
-use crate::message::{Ask, FunctionNo, Message, NodeNo, Part, Verdict};
+use crate::{
+    message::{Ask, FunctionNo, Message, NodeNo, Part, Verdict},
+    used::{CameBack, Meter, PartLimit, Used},
+};
 
 /// The numbers of a state machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -276,6 +279,9 @@ const WAIT_ENDS: u64 = 3 << 62;
 pub struct Machine {
     policy: MachinePolicy,
     starts: Bucket,
+    started: Meter,
+    /// Tasks that ended badly.
+    troubles: CameBack,
     executions: Slots<Execution>,
     tasks: Slots<Doing>,
     /// Events that an execution was started for, where executions are named.
@@ -287,7 +293,9 @@ impl Machine {
     pub fn new(policy: MachinePolicy) -> Machine {
         let starts = Bucket::new(u64::from(policy.starts_per_s), u64::from(policy.starts_burst));
         let (executions, tasks) = (Slots::new(), Slots::new());
-        Machine { policy, starts, executions, tasks, names: BTreeSet::new() }
+        let started = Meter::rate(policy.starts_per_s, policy.starts_burst);
+        let (troubles, names) = (CameBack::default(), BTreeSet::new());
+        Machine { policy, starts, started, troubles, executions, tasks, names }
     }
 
     /// Executions that are under way.
@@ -419,6 +427,11 @@ impl Machine {
         let key = doing.execution;
         let Some(execution) = self.executions.get_mut(key) else { return };
         let Some(step) = self.policy.steps.get(execution.at) else { return };
+        match trouble {
+            Trouble::Throttled => self.troubles.throttled += 1,
+            Trouble::Failed => self.troubles.failed += 1,
+            Trouble::TimedOut => self.troubles.late += 1,
+        }
         let matching =
             step.retriers.iter().zip(&mut doing.retries).find(|(retrier, _)| retrier.matches(trouble));
         if let Some((retrier, retries)) = matching
@@ -448,9 +461,11 @@ impl Part for Machine {
             return;
         }
         if !self.starts.take(now, 1) {
+            self.started.refuse(now);
             asks.push(Ask::Refused { message, why: "rate" });
             return;
         }
+        self.started.took(now, 1);
         if self.policy.named {
             self.names.insert(message.root);
         }
@@ -500,5 +515,13 @@ impl Part for Machine {
 
     fn in_flight(&self) -> u64 {
         self.executions.len()
+    }
+
+    fn used(&self) -> Vec<Used> {
+        vec![self.started.used(PartLimit::Intake)]
+    }
+
+    fn came_back(&self) -> CameBack {
+        self.troubles
     }
 }

@@ -19,7 +19,10 @@ use super::{
     shelf::Receipt,
     target::passes,
 };
-use crate::message::{Ask, FunctionNo, Message, Verdict};
+use crate::{
+    message::{Ask, FunctionNo, Message, Verdict},
+    used::{CameBack, Meter, PartLimit, Used},
+};
 
 const MINUTE: Span = Span::from_secs(60);
 
@@ -47,6 +50,8 @@ pub struct PollersPolicy {
     pub per_minute: u32,
     /// Batches at once. `MaximumConcurrency`, else row `event_source.pollers_max`.
     pub max: u32,
+    /// Where that is from.
+    pub bound: Bound,
     /// Answers that name the failed messages are heeded. `ReportBatchItemFailures`.
     pub partial_failures: bool,
     /// Batches at once to which errors can bring it down. Assumption: 2, the documented least of an idle
@@ -64,6 +69,17 @@ pub struct PollersPolicy {
     pub throttle_wait_max: Span,
 }
 
+/// Where the most batches at once are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// `MaximumConcurrency`.
+    Stated,
+    /// Row `event_source.pollers_max`.
+    Ceiling,
+    /// The provisioned pollers there may be.
+    Provisioned,
+}
+
 impl PollersPolicy {
     /// What the design states, and AWS's defaults.
     pub fn of(profile: &Profile, source: &EventSource, function: FunctionNo, fifo: bool) -> PollersPolicy {
@@ -78,6 +94,7 @@ impl PollersPolicy {
             start: rows::count(profile, Limit::EventSourcePollersStart, 5),
             per_minute: rows::count(profile, Limit::EventSourcePollersPerMinute, 300),
             max: ceiling,
+            bound: Bound::Ceiling,
             partial_failures: source.partial_failures.stated() == Some(&true),
             least: 2,
             backoff_leaves_percent: 75,
@@ -93,9 +110,11 @@ impl PollersPolicy {
             // Two pollers at least and 200 at most where nothing is stated, of ten batches each; 1,000
             // batches a minute: the row "Provisioned mode" of AWS's facts.
             (policy.start, policy.max, policy.per_minute) = (20, 2_000, 1_000);
+            policy.bound = Bound::Provisioned;
         }
         if source.concurrency_max.stated().is_some() {
             policy.max = rows::stated_count(&source.concurrency_max, ceiling).max(1);
+            policy.bound = Bound::Stated;
         }
         policy
     }
@@ -205,6 +224,10 @@ pub(super) struct Pollers {
     free: Vec<u32>,
     gathering: Option<u32>,
     scale: Scale,
+    batches: Meter,
+    /// Batches that keep their place and wait after a throttle.
+    throttled: u32,
+    came_back: CameBack,
 }
 
 /// How many batches there may be at once.
@@ -227,12 +250,32 @@ impl Pollers {
         let policy = PollersPolicy { max, start: policy.start.min(max), ..policy };
         let (since, quiet_until) = (Time(0), Time(0));
         let scale = Scale { allowed: policy.start, since, peak: 0, growing: false, quiet_until };
-        Pollers { policy, index, slots: Vec::new(), free: Vec::new(), gathering: None, scale }
+        let (batches, came_back) = (Meter::level(), CameBack::default());
+        let (slots, free) = (Vec::new(), Vec::new());
+        Pollers { policy, index, slots, free, gathering: None, scale, batches, throttled: 0, came_back }
     }
 
     /// Batches at once, those that are being filled and those that wait after a throttle included.
     pub(super) fn busy(&self) -> u32 {
         u32::try_from(self.slots.len() - self.free.len()).unwrap_or(u32::MAX)
+    }
+
+    /// A message has come and waits: it counts where that is because of the most batches that there may be, none of
+    /// which is kept by a throttle.
+    pub(super) fn waits(&mut self, now: Time) {
+        if self.gathering.is_none() && self.throttled == 0 && self.busy() >= self.policy.max {
+            self.batches.delay(now);
+        }
+    }
+
+    /// Batches at once.
+    pub(super) fn used(&self) -> Used {
+        self.batches.used(PartLimit::Batches(self.index))
+    }
+
+    /// Messages that came back.
+    pub(super) fn came_back(&self) -> CameBack {
+        self.came_back
     }
 
     /// What it does with a batch.
@@ -261,7 +304,7 @@ impl Pollers {
     pub(super) fn fill(&mut self, stock: &mut Stock, now: Time, asks: &mut Vec<Ask>) {
         let (place, fresh) = match self.gathering {
             Some(place) => (place, false),
-            None => (self.open(), true),
+            None => (self.open(now), true),
         };
         let Some(mut batch) = self.batch_mut(place).map(std::mem::take) else { return };
         let full = fill(&self.policy, &mut batch, stock, now, asks);
@@ -288,7 +331,7 @@ impl Pollers {
         Token { mapping: self.index, purpose, place, generation }.encode()
     }
 
-    fn open(&mut self) -> u32 {
+    fn open(&mut self, now: Time) -> u32 {
         let place = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, batch: None });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
@@ -297,6 +340,7 @@ impl Pollers {
             slot.batch = Some(Batch::default());
         }
         self.scale.peak = self.scale.peak.max(self.busy());
+        self.batches.stands(now, u64::from(self.busy()));
         place
     }
 
@@ -401,10 +445,11 @@ impl Pollers {
 
     /// A throttled batch is tried again, unless its first message is about to come back.
     fn again(&mut self, place: u32, stock: &mut Stock, now: Time, asks: &mut Vec<Ask>) {
+        self.throttled = self.throttled.saturating_sub(1);
         let Some(batch) = self.batch_mut(place) else { return };
         let due = batch.receipts.first().and_then(|receipt| stock.due(*receipt));
         if due.is_none_or(|due| now >= due) {
-            self.close(place);
+            self.give_back(place);
             return;
         }
         batch.messages = batch.receipts.iter().filter_map(|receipt| stock.received(*receipt)).collect();
@@ -429,16 +474,40 @@ impl Pollers {
                 self.wait(token.place, stock, now, asks);
             }
             Verdict::Failed(_) => {
+                self.count(token.place, None, stock);
                 if !self.policy.partial_failures {
                     self.back_off(now);
                 }
                 self.close(token.place);
             }
             Verdict::Partly(failed) if self.policy.partial_failures => {
+                self.count(token.place, Some(failed.len()), stock);
                 self.leg_over(token.place, failed, stock, asks);
             }
             // Without `ReportBatchItemFailures` nobody reads which of them failed.
-            Verdict::Partly(_) | Verdict::Done => self.leg_over(token.place, Vec::new(), stock, asks),
+            Verdict::Partly(_) | Verdict::Done => {
+                self.count(token.place, Some(0), stock);
+                self.leg_over(token.place, Vec::new(), stock, asks);
+            }
+        }
+    }
+
+    /// Counts what comes back of a batch that has run. `failed`: how many failed, if not all.
+    fn count(&mut self, place: u32, failed: Option<usize>, stock: &Stock) {
+        let Some(batch) = self.slots.get(place as usize).and_then(|slot| slot.batch.as_ref()) else { return };
+        let late = batch.receipts.iter().filter(|receipt| !stock.holds(**receipt)).count();
+        let held = batch.receipts.len() - late;
+        self.came_back += CameBack {
+            failed: failed.map_or(held, |failed| failed.min(held)) as u64,
+            throttled: 0,
+            late: late as u64,
+        };
+    }
+
+    /// A throttled batch comes back.
+    fn give_back(&mut self, place: u32) {
+        if let Some(batch) = self.close(place) {
+            self.came_back.throttled += batch.receipts.len() as u64;
         }
     }
 
@@ -464,11 +533,10 @@ impl Pollers {
         match due {
             Some(due) if due > now => {
                 let at = now.after(wait).min(due);
+                self.throttled += 1;
                 asks.push(Ask::Wake { at, token: self.token(Purpose::Again, place) });
             }
-            _ => {
-                self.close(place);
-            }
+            _ => self.give_back(place),
         }
     }
 

@@ -22,7 +22,10 @@ use super::{
     rate::Bucket,
     rows,
 };
-use crate::message::{Ask, Message, NodeNo, Part, Verdict};
+use crate::{
+    message::{Ask, Message, NodeNo, Part, Verdict},
+    used::{CameBack, Meter, PartLimit, Used},
+};
 use sent::Sent;
 pub(super) use stock::Stock;
 
@@ -119,24 +122,45 @@ pub struct Queue {
     armed: Option<Time>,
     /// A wake for the next receive is under way.
     waits_for_rate: bool,
-    sends: Option<Bucket>,
-    receives: Option<Bucket>,
+    sends: Option<Rate>,
+    receives: Option<Rate>,
     sent: Option<Sent>,
+}
+
+/// A bucket, with what was taken out of it.
+#[derive(Debug)]
+struct Rate {
+    bucket: Bucket,
+    used: Meter,
+}
+
+impl Rate {
+    fn new(per_s: u32) -> Rate {
+        let bucket = Bucket::new(u64::from(per_s), u64::from(per_s));
+        Rate { bucket, used: Meter::rate(per_s, per_s) }
+    }
+
+    fn take(&mut self, now: Time) -> bool {
+        let taken = self.bucket.take(now, 1);
+        if taken {
+            self.used.took(now, 1);
+        }
+        taken
+    }
 }
 
 impl Queue {
     /// A queue and who reads from it: at most 256 event source mappings, more are left out.
     pub fn new(policy: QueuePolicy, mappings: impl IntoIterator<Item = PollersPolicy>) -> Queue {
         let policies = mappings.into_iter().take(MAPPINGS_MAX).enumerate();
-        let bucket = |per_s: u32| Bucket::new(u64::from(per_s), u64::from(per_s));
         Queue {
             stock: Stock::new(policy),
             mappings: policies.map(|(index, policy)| Pollers::new(policy, index)).collect(),
             turn: 0,
             armed: None,
             waits_for_rate: false,
-            sends: policy.fifo.map(|fifo| bucket(fifo.sends_per_s)),
-            receives: policy.fifo.map(|fifo| bucket(fifo.receives_per_s)),
+            sends: policy.fifo.map(|fifo| Rate::new(fifo.sends_per_s)),
+            receives: policy.fifo.map(|fifo| Rate::new(fifo.receives_per_s)),
             sent: policy.fifo.map(|fifo| Sent::new(fifo.dedup_window)),
         }
     }
@@ -158,10 +182,11 @@ impl Queue {
                 continue;
             }
             if let Some(receives) = &mut self.receives
-                && !receives.take(now, 1)
+                && !receives.take(now)
             {
                 if !self.waits_for_rate {
-                    asks.push(Ask::Wake { at: receives.ready(now, 1), token: RECEIVES });
+                    receives.used.delay(now);
+                    asks.push(Ask::Wake { at: receives.bucket.ready(now, 1), token: RECEIVES });
                 }
                 self.waits_for_rate = true;
                 break;
@@ -186,8 +211,9 @@ impl Queue {
 impl Part for Queue {
     fn arrive(&mut self, now: Time, message: Message, asks: &mut Vec<Ask>) {
         if let Some(sends) = &mut self.sends
-            && !sends.take(now, 1)
+            && !sends.take(now)
         {
+            sends.used.refuse(now);
             asks.push(Ask::Refused { message, why: "rate" });
             return;
         }
@@ -198,6 +224,9 @@ impl Part for Queue {
         }
         self.stock.add(now, message);
         self.pull(now, asks);
+        if self.stock.is_receivable() {
+            self.mappings.iter_mut().for_each(|mapping| mapping.waits(now));
+        }
     }
 
     fn wake(&mut self, now: Time, token: u64, asks: &mut Vec<Ask>) {
@@ -244,6 +273,20 @@ impl Part for Queue {
 
     fn oldest(&self) -> Option<Time> {
         self.stock.oldest()
+    }
+
+    fn used(&self) -> Vec<Used> {
+        let rate = |rate: &Option<Rate>, of| rate.as_ref().map(|rate| rate.used.used(of));
+        let rates = [rate(&self.sends, PartLimit::Intake), rate(&self.receives, PartLimit::Output)];
+        rates.into_iter().flatten().chain(self.mappings.iter().map(Pollers::used)).collect()
+    }
+
+    fn came_back(&self) -> CameBack {
+        let mut all = CameBack::default();
+        for mapping in &self.mappings {
+            all += mapping.came_back();
+        }
+        all
     }
 
     fn is_stale(&self, token: u64) -> bool {

@@ -20,7 +20,10 @@ use super::{
     rate::Bucket,
     rows,
 };
-use crate::message::{Ask, FunctionNo, Message, NodeNo, Part, Verdict, spread};
+use crate::{
+    message::{Ask, FunctionNo, Message, NodeNo, Part, Verdict, spread},
+    used::{Meter, PartLimit, Used},
+};
 use reader::Reader;
 
 /// The numbers of a stream.
@@ -172,6 +175,8 @@ const MAPPINGS_MAX: usize = 256;
 struct Intake {
     records: Bucket,
     bytes: Bucket,
+    records_taken: Meter,
+    bytes_taken: Meter,
 }
 
 /// See the module's text.
@@ -190,6 +195,8 @@ impl Stream {
         let intake = |takes: ShardPolicy| Intake {
             records: bucket(takes.records_per_s),
             bytes: bucket(takes.bytes_per_s),
+            records_taken: Meter::rate(takes.records_per_s, takes.records_per_s),
+            bytes_taken: Meter::rate(takes.bytes_per_s, takes.bytes_per_s),
         };
         let intakes = policy.takes.into_iter().flat_map(|takes| (0..shards).map(move |_| intake(takes)));
         let mappings = policy.mappings.into_iter().take(MAPPINGS_MAX).zip(0..);
@@ -209,13 +216,17 @@ impl Part for Stream {
         let shard = u32::try_from(hash % u64::from(self.shards)).unwrap_or(0);
         if let Some(intake) = self.intakes.get_mut(shard as usize) {
             if !intake.records.take(now, 1) {
+                intake.records_taken.refuse(now);
                 asks.push(Ask::Refused { message, why: "rate" });
                 return;
             }
             if !intake.bytes.take(now, u64::from(message.bytes)) {
+                intake.bytes_taken.refuse(now);
                 asks.push(Ask::Refused { message, why: "bytes" });
                 return;
             }
+            intake.records_taken.took(now, 1);
+            intake.bytes_taken.took(now, u64::from(message.bytes));
         }
         // With one mapping the record goes as it is; with several each has a copy.
         if let [only] = self.readers.as_mut_slice() {
@@ -254,5 +265,15 @@ impl Part for Stream {
 
     fn oldest(&self) -> Option<Time> {
         self.iterator()
+    }
+
+    /// What shards take in is that of the busiest of them.
+    fn used(&self) -> Vec<Used> {
+        let records = self.intakes.iter().map(|intake| intake.records_taken.used(PartLimit::Intake));
+        let bytes = self.intakes.iter().map(|intake| intake.bytes_taken.used(PartLimit::IntakeBytes));
+        let intake = [records.reduce(Used::with), bytes.reduce(Used::with)];
+        let batches = self.readers.iter().enumerate();
+        let batches = batches.map(|(place, reader)| reader.used(PartLimit::Batches(place)));
+        intake.into_iter().flatten().chain(batches).collect()
     }
 }

@@ -1,20 +1,18 @@
-//! Limits with their headroom, and which of them is behind a trouble.
+//! Limits with their headroom.
+
+use std::collections::BTreeMap;
 
 use flyball_core::{Level, LimitName, LimitStatus, Limited};
 
 use super::seconds;
 use crate::{
-    plan::{Plan, Platform},
-    result::{Basis, DependencyResult, FunctionResult, LimitRef, LimitResult, RunResult, Scope, figure},
-    world::Tally,
+    plan::{Entrance, Gateway, NodeLimit, Plan, Platform},
+    result::{Basis, LimitRef, LimitResult, Scope, figure},
+    used::Used,
+    world::{SourceTally, Tally, Trouble},
 };
 
-/// A dependency whose servers are so busy over a whole slot is what its callers wait for, percent.
-const SATURATED_PERCENT: f64 = 98.0;
-/// The same where slots of its callers refuse meanwhile: over a tenth of the time.
-const AT_WORK_PERCENT: f64 = 95.0;
-
-/// Limits of the engine and of dependencies, the nearest first.
+/// Limits of the engine, of nodes, gateways and dependencies, the nearest first.
 pub(super) fn limits(plan: &Plan, tally: &Tally) -> Vec<LimitResult> {
     let mut limits: Vec<LimitResult> =
         tally.limits.iter().filter_map(|limit| own(plan, tally, limit)).collect();
@@ -42,6 +40,8 @@ pub(super) fn limits(plan: &Plan, tally: &Tally) -> Vec<LimitResult> {
         }
     }
     limits.extend(super::gateway::limit(plan, tally));
+    limits.extend(of_nodes(plan, tally));
+    limits.extend(of_gateways(plan, tally));
     limits.sort_by(|a, b| a.headroom_percent.total_cmp(&b.headroom_percent).then(b.refused.cmp(&a.refused)));
     limits
 }
@@ -174,59 +174,68 @@ pub(super) fn reference(plan: &Plan, name: &LimitName, value: u64) -> LimitRef {
     LimitRef { name: what.into(), scope, of, value: value as f64, unit: unit.into() }
 }
 
-/// The limit that is most likely behind a trouble, which hits these functions from that moment on: the one that refused
-/// most, unless that is of slots which are full of runs that wait for a dependency; else that of a dependency of theirs
-/// that was at work all the time; else one of theirs that was full; else a dependency that had no room; else whatever
-/// was full; else the timeout of one of them whose runs mostly fail by it.
-pub(super) fn behind(run: &RunResult, functions: &[String], at_s: f64) -> Option<LimitRef> {
-    let limits = &run.limits;
-    let full = |limit: &&LimitResult| limit.peak >= limit.limit.value && limit.limit.value > 0.0;
-    let theirs =
-        |limit: &&LimitResult| functions.iter().any(|function| limit.limit.of.starts_with(function.as_str()));
-    let dependency = |limit: &&LimitResult| limit.limit.scope == Scope::Dependency;
-    let called = |limit: &&LimitResult| {
-        let found = run.dependencies.iter().find(|d| d.name == limit.limit.of);
-        found.filter(|d| dependency(limit) && d.callers.iter().any(|caller| functions.contains(caller)))
-    };
-    let at_work =
-        |limit: &&LimitResult| called(limit).is_some_and(|d| busy_percent(run, d, at_s) >= AT_WORK_PERCENT);
-    let saturated =
-        |limit: &&LimitResult| called(limit).is_some_and(|d| d.utilisation_peak_percent >= SATURATED_PERCENT);
-    let waited_for = limits.iter().filter(full).find(at_work);
-    let refusing = limits.iter().filter(|limit| limit.refused > 0).max_by_key(|limit| limit.refused);
-    // Slots that are full of runs which wait for a dependency refuse because of it.
-    let refusing = match (refusing, waited_for) {
-        (Some(slots), Some(behind)) if slots.limit.name == "concurrency" => Some(behind),
-        (refusing, _) => refusing,
-    };
-    let found = refusing
-        .or_else(|| limits.iter().filter(full).find(saturated))
-        .or_else(|| limits.iter().filter(full).find(theirs))
-        .or_else(|| limits.iter().filter(full).find(dependency))
-        .or_else(|| limits.iter().find(full))
-        .or_else(|| limits.iter().filter(|limit| limit.delayed > 0).max_by_key(|limit| limit.delayed));
-    found.map(|limit| limit.limit.clone()).or_else(|| timeout(run, functions))
-}
-
-/// The timeout of the function among these that it ends most runs of, where it is what mostly fails them.
-fn timeout(run: &RunResult, functions: &[String]) -> Option<LimitRef> {
-    let ended = |f: &&FunctionResult| f.timeouts * 2 > f.failed.values().sum::<u64>();
-    let theirs = run.functions.iter().filter(|f| functions.contains(&f.name)).filter(ended);
-    theirs.max_by_key(|f| f.timeouts).map(|f| LimitRef {
-        name: "timeout".into(),
-        scope: Scope::Function,
-        of: f.name.clone(),
-        value: f.timeout_s,
-        unit: "s".into(),
+/// Limits of nodes that AWS has, or that a template states.
+fn of_nodes<'t>(plan: &'t Plan, tally: &'t Tally) -> impl Iterator<Item = LimitResult> + use<'t> {
+    let of = |limit: &NodeLimit, used: &[Used]| used.iter().find(|used| used.of == limit.of).copied();
+    let nodes = plan.nodes.iter().zip(&tally.used);
+    nodes.flat_map(move |(node, (used, _))| {
+        node.limits.iter().filter_map(move |limit| Some(of_node(limit, &of(limit, used)?)))
     })
 }
 
-/// How much of a dependency's servers was at work from a moment on, over a tenth of the time, percent.
-fn busy_percent(run: &RunResult, dependency: &DependencyResult, at_s: f64) -> f64 {
-    let slots = &dependency.times.utilisation_percent;
-    let first = (at_s / run.slot_s.max(1e-9)) as usize;
-    let first = first.min(slots.len().saturating_sub(1));
-    let watched = (slots.len() / 10).max(1);
-    let looked: Vec<f64> = slots.iter().skip(first).take(watched).copied().collect();
-    looked.iter().sum::<f64>() / looked.len().max(1) as f64
+fn of_node(own: &NodeLimit, used: &Used) -> LimitResult {
+    let value = own.limit.value;
+    // A bucket that was full at first gives more than comes into it for a while.
+    let peak = used.peak.min(value);
+    let met = used.refused + used.delayed > 0;
+    LimitResult {
+        limit: own.limit.clone(),
+        basis: own.known.basis,
+        source: own.known.source.clone(),
+        date: own.known.date.clone(),
+        raisable: own.raised_to.is_some(),
+        raised_by: own.raised_by.clone(),
+        peak: figure(peak),
+        peak_at_s: Some(figure(seconds(used.peak_at))),
+        headroom_percent: if met { 0.0 } else { headroom(peak, value) },
+        first_reached_s: used.first.map(|at| figure(seconds(at))),
+        refused: used.refused,
+        delayed: used.delayed,
+    }
+}
+
+/// How long gateways wait, each once for all sources that come in by it.
+fn of_gateways(plan: &Plan, tally: &Tally) -> Vec<LimitResult> {
+    let mut found: BTreeMap<(String, u64), (&Gateway, Vec<&SourceTally>)> = BTreeMap::new();
+    for (source, books) in plan.sources.iter().zip(&tally.sources) {
+        if let Entrance::Call { gateway: Some(gateway), .. } = &source.entrance {
+            let of = (gateway.name.clone(), gateway.timeout.0);
+            found.entry(of).or_insert_with(|| (gateway, Vec::new())).1.push(books);
+        }
+    }
+    let one = |(gateway, books): (&Gateway, Vec<&SourceTally>)| {
+        let limit = gateway.limit();
+        let count = |books: &&SourceTally| books.troubles.get(&Trouble::GatewayTimeout).copied();
+        let refused: u64 = books.iter().filter_map(count).sum();
+        let longest = books.iter().map(|books| books.latency.max().0).max().unwrap_or(0);
+        let peak = if refused > 0 { limit.value } else { (longest as f64 / 1e6).min(limit.value) };
+        LimitResult {
+            basis: gateway.known.basis,
+            source: gateway.known.source.clone(),
+            date: gateway.known.date.clone(),
+            raisable: !gateway.raised_by.is_empty(),
+            raised_by: gateway.raised_by.clone(),
+            peak: figure(peak),
+            headroom_percent: headroom(peak, limit.value),
+            first_reached_s: books
+                .iter()
+                .filter_map(|books| books.first_gateway)
+                .min()
+                .map(|at| figure(seconds(at))),
+            refused,
+            limit,
+            ..LimitResult::default()
+        }
+    };
+    found.into_values().map(one).collect()
 }

@@ -3,7 +3,10 @@
 use flyball_app::workload::{Expect, Measure};
 use flyball_core::Time;
 
-use super::{holders, limits, parts, percent, seconds, tenants};
+use super::{
+    behind::{Cause, behind},
+    holders, parts, percent, seconds, tenants,
+};
 use crate::{
     plan::{Plan, ways},
     result::{
@@ -73,26 +76,18 @@ impl Judge<'_> {
     fn broken(&self, measure: Measure, of: Option<&str>, first: Option<Time>, max: f64) -> Broken {
         let at = first.unwrap_or(self.tally.now);
         let hits = self.hits(measure, of, max);
-        let because = limits::behind(self.run, &self.readers(&hits), seconds(at));
+        let all = (self.plan, self.tally, self.run);
+        let Cause { limit: because, reason } = behind(all, measure, hits.first(), seconds(at));
         let held_by = because.as_ref().and_then(|limit| holders::held_by(self.plan, self.tally, limit, at));
         Broken {
             at_s: figure(seconds(at)),
             path: self.path(because.as_ref(), hits.first()),
             because,
+            reason,
             held_by,
             tenants_hit: self.tally.tenants.iter().filter(|t| t.errors + t.dead > 0).count() as u64,
             hits,
         }
-    }
-
-    /// The functions that take from the nodes that are hit, or that are hit themselves.
-    fn readers(&self, hits: &[Hit]) -> Vec<String> {
-        let of = |hit: &Hit| match hit.scope {
-            Scope::Node => self.plan.readers(&hit.name),
-            Scope::Entrance => self.plan.called_by(&hit.name),
-            _ => vec![hit.name.clone()],
-        };
-        hits.iter().take(1).flat_map(of).collect()
     }
 
     /// What was measured, and when it first went wrong.

@@ -95,7 +95,7 @@ fn a_timeout_of_lambda_is_raised_to_900_seconds_at_most() {
             value: f64::from(stated),
             unit: "s".into(),
         };
-        let found = plan.with_limit_raised(&limit).map(|plan| plan.functions[0].timeout);
+        let found = plan.with_limit_raised(&limit).map(|raised| raised.plan.functions[0].timeout);
         assert_eq!(found, raised.map(Span::from_secs), "{stated}");
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     aws::gateway::GatewayPolicy,
-    plan::{Plan, Problem},
+    plan::{Plan, Problem, Raised},
     result::{LimitRef, LineVerdict, LoadLineResult, Raising, RunResult, Scope, Wall, WallSide, figure},
 };
 
@@ -100,7 +100,8 @@ fn raising(
     holds: f64,
 ) -> Result<Option<Raising>, Problem> {
     let Some(limit) = line.wall.as_ref().and_then(|wall| wall.because.clone()) else { return Ok(None) };
-    let Some(plan) = trial.plan.with_limit_raised(&limit) else { return Ok(None) };
+    let Some(raised) = trial.plan.with_limit_raised(&limit) else { return Ok(None) };
+    let plan = raised.plan;
     let mut last_broken = None;
     // Where nothing else is near, twice the limit is twice the line or a little more.
     let start = Start { rung: rung_of(holds) + DOUBLE, up: WIDTH_COARSE, down: DOUBLE };
@@ -118,9 +119,9 @@ fn raising(
     let by = line.headroom.iter().chain(line.beyond.iter().flat_map(|run| &run.limits));
     let by = by.filter(|l| l.limit.name == limit.name && l.limit.of == limit.of).map(|l| l.raised_by.clone());
     Ok(Some(Raising {
-        to: limit.value * 2.0,
-        by: by.into_iter().next().unwrap_or_default(),
-        limit,
+        to: raised.to,
+        by: if raised.by.is_empty() { by.into_iter().next().unwrap_or_default() } else { raised.by },
+        limit: raised.limit,
         holds_at: figure(held),
         holds_at_per_s: figure(held * line.base_per_s),
         never_breaks: never,
@@ -144,6 +145,7 @@ pub(super) fn wall(run: &RunResult, load: f64, base_per_s: f64) -> Option<Wall> 
         value: promise.value,
         at_s: broken.at_s,
         because: broken.because.clone(),
+        reason: broken.reason.clone(),
         held_by: broken.held_by.clone(),
         hits,
         tenants_hit: broken.tenants_hit,
@@ -154,8 +156,18 @@ pub(super) fn wall(run: &RunResult, load: f64, base_per_s: f64) -> Option<Wall> 
 }
 
 impl Plan {
-    /// The same plan with twice as much of a limit. `None`: it is none that this plan has.
-    pub(super) fn with_limit_raised(&self, limit: &LimitRef) -> Option<Plan> {
+    /// The same plan with twice as much of a limit, or with what the setting that raises it brings. `None`: it is none
+    /// that this plan has, or can't be raised.
+    pub(super) fn with_limit_raised(&self, limit: &LimitRef) -> Option<Raised> {
+        let plan = match limit.scope {
+            Scope::Node => return self.with_node_raised(limit),
+            Scope::Entrance => return self.with_gateway_raised(limit),
+            _ => self.with_limit_doubled(limit)?,
+        };
+        Some(Raised { plan, limit: limit.clone(), to: limit.value * 2.0, by: String::new() })
+    }
+
+    fn with_limit_doubled(&self, limit: &LimitRef) -> Option<Plan> {
         let mut plan = self.clone();
         let mut application = (*plan.application).clone().into_application();
         let double = |value: &mut u32| *value = value.saturating_mul(2);

@@ -19,7 +19,8 @@ use flyball_core::{
 };
 
 use super::{
-    Assumption, Entrance, FunctionPlan, Knob, Names, NodePlan, Plan, Platform, Problem, RealPlan,
+    Assumption, Entrance, FunctionPlan, Gateway, Knob, Known, Names, NodePlan, Plan, Platform, Problem,
+    RealPlan,
     gather::{self, Gathered, words},
     names::unknown,
     program::{EmitTo, Program},
@@ -365,7 +366,7 @@ fn entrance(
     };
     if let Some(&function) = names.functions.get(to) {
         let through = routes().find(|(edge, _)| design.node(edge.to).name == to);
-        return Ok(called(profile, function, through));
+        return Ok(called(design, profile, function, through));
     }
     let leads = |edge: &Edge| names.functions.get(&design.node(edge.to).name).copied();
     let found = routes().find(|(edge, _)| {
@@ -375,7 +376,7 @@ fn entrance(
     if let Some((edge, _)) = found
         && let Some(function) = leads(edge)
     {
-        return Ok(called(profile, function, found));
+        return Ok(called(design, profile, function, found));
     }
     if let Some(EmitTo::Node(node)) = names.targets.get(to) {
         return Ok(Entrance::Node(*node));
@@ -386,10 +387,15 @@ fn entrance(
 }
 
 /// A function that is called, through an API or directly.
-fn called(profile: &Profile, function: FunctionNo, through: Option<(&Edge, &Api)>) -> Entrance {
+fn called(
+    design: &Design,
+    profile: &Profile,
+    function: FunctionNo,
+    through: Option<(&Edge, &Api)>,
+) -> Entrance {
     Entrance::Call {
         function,
-        gateway_timeout: through.and_then(|(edge, api)| patience(profile, edge, api)),
+        gateway: through.and_then(|(edge, api)| gateway(design, profile, edge, api)),
         request: through.and_then(|(_, api)| price(api.kind)),
         metered: through
             .is_some_and(|(_, api)| matches!(api.kind, ApiKind::Rest | ApiKind::Http | ApiKind::WebSocket)),
@@ -406,13 +412,29 @@ fn price(kind: ApiKind) -> Option<Price> {
     }
 }
 
-/// How long a gateway waits for what a route leads to.
-fn patience(profile: &Profile, edge: &Edge, api: &Api) -> Option<Span> {
+/// A gateway, and how long it waits for what a route leads to.
+fn gateway(design: &Design, profile: &Profile, edge: &Edge, api: &Api) -> Option<Gateway> {
     let Via::Integration(integration) = &edge.via else { return None };
     if integration.streamed {
         return None;
     }
     let limit = flyball_app::check::Look::entrance_limit(api.kind)?;
-    let millis = integration.timeout_ms.stated().map(|ms| *ms as f64).or_else(|| profile.value(limit))?;
-    Some(Span::from_millis(millis.max(0.0) as u64))
+    let stated = integration.timeout_ms.stated().map(|ms| *ms as f64);
+    let most = profile.row(limit);
+    let millis = stated.or_else(|| most.map(|row| row.value))?;
+    let span = |millis: f64| Span::from_millis(millis.max(0.0) as u64);
+    // What the template states is raised there, as far as the quota goes; the quota itself on request.
+    let quota = most.is_some_and(|row| row.raisable);
+    let within = most.is_none_or(|row| millis * 2.0 <= row.value);
+    let raised_by = match (stated, within, quota) {
+        (Some(_), true, _) => "TimeoutInMillis",
+        (_, false, true) => "Service Quotas: Maximum integration timeout in milliseconds",
+        _ => "",
+    };
+    Some(Gateway {
+        name: design.node(edge.from).name.clone(),
+        timeout: span(millis),
+        known: if stated.is_some() { Known::stated("the template") } else { Known::row(profile, limit) },
+        raised_by: raised_by.into(),
+    })
 }

@@ -248,7 +248,7 @@ fn entrance(application: &Application, names: &Names, to: &str, label: &str) -> 
         let route = application.routes.iter().find(|route| route.function.as_str() == to);
         return Ok(match route {
             Some(route) => routed(application, names, route),
-            None => Entrance::Call { function, gateway_timeout: None, request: None, metered: false },
+            None => Entrance::Call { function, gateway: None, request: None, metered: false },
         });
     }
     if let Some(EmitTo::Target(target)) = names.targets.get(to) {
@@ -278,7 +278,7 @@ fn routed(application: &Application, names: &Names, route: &Route) -> Entrance {
         (RouteMode::Sync, Some(&function)) => {
             // Flyball's gateway waits as long as the function may run, and for its slot.
             let _ = application;
-            Entrance::Call { function, gateway_timeout: None, request: None, metered: false }
+            Entrance::Call { function, gateway: None, request: None, metered: false }
         }
         _ => Entrance::Send {
             target: Name::inbox_of(&route.function).to_string(),

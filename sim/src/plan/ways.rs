@@ -35,6 +35,11 @@ impl Ways {
         self.entered.insert(source.into(), nodes);
     }
 
+    /// The nodes that work goes to from one.
+    pub(crate) fn next(&self, from: &str) -> impl Iterator<Item = &str> {
+        self.next.get(from).into_iter().flatten().map(String::as_str)
+    }
+
     /// The node where a source's events come in.
     pub(crate) fn entered_by(&self, source: &str) -> Option<&str> {
         self.entered.get(source)?.first().map(String::as_str)

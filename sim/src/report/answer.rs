@@ -123,11 +123,17 @@ fn of_line(line: &LoadLineResult, run: Option<&RunResult>) -> Answer {
             }
         }
     } else if let (Some(wall), LineVerdict::Found { .. }) = (&line.wall, line.verdict)
-        && let Some(limit) = &wall.because
+        && let Some(limit) = wall.because.as_ref().filter(|limit| is_raisable(line, limit))
     {
-        facts.push(("change", format!("{} can't be raised, or that was not tried", limit_words(limit))));
+        facts.push(("change", format!("what raising {} brings was not tried", limit_words(limit))));
     }
     Answer { tone, headline, facts }
+}
+
+/// Whether a limit can be raised at all.
+fn is_raisable(line: &LoadLineResult, limit: &LimitRef) -> bool {
+    let known = line.beyond.iter().flat_map(|run| &run.limits).chain(&line.headroom);
+    known.into_iter().any(|one| one.raisable && one.limit == *limit)
 }
 
 /// What stops it, as the end of a sentence.
@@ -244,7 +250,7 @@ fn of_faults(faults: &FaultsResult) -> Answer {
 /// What breaks, because of what, and whom it hits.
 fn wall_facts(wall: &Wall, tenants: u64, facts: &mut Vec<(&'static str, String)>) {
     facts.push(("breaks", broken_words(&wall.promise, &wall.unit, (wall.value, wall.max), wall.at_s)));
-    facts.push(("because", because(&wall.measure, wall.because.as_ref(), wall.held_by.as_ref())));
+    facts.push(("because", because_of_wall(wall)));
     facts.extend(way(&wall.path));
     if let Some(hits) = hits(&wall.hits, &wall.unit, wall.tenants_hit, tenants) {
         facts.push(("hits", hits));
@@ -258,7 +264,7 @@ fn broken_facts(promise: &PromiseResult, tenants: u64, facts: &mut Vec<(&'static
     let Some(broken) = &promise.broken else { return };
     let words = broken_words(&promise.promise, &promise.unit, (promise.value, promise.max), broken.at_s);
     facts.push(("breaks", words));
-    facts.push(("because", because(&promise.measure, broken.because.as_ref(), broken.held_by.as_ref())));
+    facts.push(("because", because_of(promise, broken)));
     facts.extend(way(&broken.path));
     if let Some(hits) = hits(&broken.hits, &promise.unit, broken.tenants_hit, tenants) {
         facts.push(("hits", hits));
@@ -283,18 +289,34 @@ fn broken_words(promise: &str, unit: &str, (value, max): (f64, f64), at_s: f64) 
 /// The same in a few words, for a table or a test's failure.
 pub(super) fn failure(promise: &PromiseResult, broken: &Broken) -> String {
     let words = broken_words(&promise.promise, &promise.unit, (promise.value, promise.max), broken.at_s);
-    format!("{words}; {}", because(&promise.measure, broken.because.as_ref(), broken.held_by.as_ref()))
+    format!("{words}; {}", because_of(promise, broken))
 }
 
-/// Which limit broke what was promised of a measure, and who holds it.
-pub(super) fn because(measure: &str, limit: Option<&LimitRef>, held_by: Option<&Holder>) -> String {
+/// What is behind a broken promise.
+pub(super) fn because_of(promise: &PromiseResult, broken: &Broken) -> String {
+    because(&promise.measure, (broken.because.as_ref(), &broken.reason), broken.held_by.as_ref())
+}
+
+/// What is behind a wall.
+pub(super) fn because_of_wall(wall: &Wall) -> String {
+    because(&wall.measure, (wall.because.as_ref(), &wall.reason), wall.held_by.as_ref())
+}
+
+/// Which limit broke what was promised of a measure, and who holds it; or what most of the trouble is.
+fn because(measure: &str, (limit, reason): (Option<&LimitRef>, &str), held_by: Option<&Holder>) -> String {
     let Some(limit) = limit else {
-        let by_itself = if measure == Measure::RunsPerEvent.key() {
+        let is = |one: Measure| measure == one.key();
+        let reason = if is(Measure::RunsPerEvent) && reason.is_empty() {
             "work comes back: delivered again, tried again, or put back where it came from"
         } else {
-            "functions or what they depend on fail by themselves"
+            reason
         };
-        return format!("no limit was met: {by_itself}");
+        let none = if is(Measure::CostPerMonth) {
+            "no limit is behind what traffic costs"
+        } else {
+            "no limit that is counted here was met"
+        };
+        return if reason.is_empty() { none.into() } else { format!("{none}: {reason}") };
     };
     let mut said = format!("{}: {}", met(limit), with_unit(limit.value, &limit.unit));
     if let Some(holder) = held_by {
@@ -316,7 +338,14 @@ fn met(limit: &LimitRef) -> String {
 
 /// What is said of a limit that is met.
 pub(super) fn how_met(limit: &LimitRef) -> &'static str {
-    if limit.name == "timeout" { "ends its runs" } else { "is used up" }
+    let several = limit.name.split(' ').next().is_some_and(|first| first.ends_with('s'));
+    match limit.name.as_str() {
+        "timeout" => "ends its runs",
+        "patience" | "integration timeout" => "ends before an answer comes",
+        "error rate" => "fails its runs, as stated",
+        _ if several => "are used up",
+        _ => "is used up",
+    }
 }
 
 /// A limit in words: `the platform's concurrency`, `concurrency of scan`, `connections of db`.
@@ -327,6 +356,7 @@ pub(super) fn limit_words(limit: &LimitRef) -> String {
         (Scope::Platform, "") => format!("the platform's {}", limit.name),
         (Scope::Store, "") => format!("the store's {}", limit.name),
         (_, "") => limit.name.clone(),
+        (Scope::Entrance, of) if limit.name == "patience" => format!("the patience of callers of {of}"),
         (scope, of) => format!("{} of {}", limit.name, scoped(scope, of)),
     }
 }

@@ -116,7 +116,16 @@ pub(super) fn with_unit(value: f64, unit: &str) -> String {
         "bytes" => bytes(value),
         "" => plain(value),
         unit if unit.ends_with("/s") => format!("{} {unit}", plain(value)),
-        unit => format!("{} {unit}", plain(value)),
+        unit => format!("{} {}", plain(value), if value == 1.0 { one_of(unit) } else { unit }),
+    }
+}
+
+/// A unit of which there is one: `batches` become `batch`, `calls at once` `call at once`.
+fn one_of(unit: &str) -> &str {
+    match unit {
+        "batches" => "batch",
+        "calls at once" => "call at once",
+        unit => unit.strip_suffix('s').unwrap_or(unit),
     }
 }
 

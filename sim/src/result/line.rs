@@ -123,9 +123,11 @@ pub struct Wall {
     pub value: f64,
     /// When, seconds after the beginning.
     pub at_s: f64,
-    /// Which limit. `None`: none was met.
+    /// What is behind it, as in [`Broken::because`](super::Broken::because). `None`: no limit that is counted was met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<LimitRef>,
+    /// Where none is behind it: what most of the trouble is, in words. Empty where nothing is known of it.
+    pub reason: String,
     /// Who held most of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_by: Option<Holder>,

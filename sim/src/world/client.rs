@@ -100,7 +100,7 @@ impl Senders {
                 help: "docs/simulate.md has all bounds".into(),
             })?;
             let gateway = match &source.entrance {
-                Entrance::Call { gateway_timeout, .. } => *gateway_timeout,
+                Entrance::Call { gateway, .. } => gateway.as_ref().map(|gateway| gateway.timeout),
                 _ => None,
             };
             of.push(Sender {

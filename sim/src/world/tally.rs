@@ -16,6 +16,7 @@ use crate::{
     message::{FunctionNo, Message, NodeNo, Part, TenantNo, Throttle, Verdict},
     plan::{DependencyNo, Plan},
     result::{Ended, SLOTS_MAX},
+    used::{CameBack, Used},
 };
 
 /// Messages are paid for by chunks of so many bytes: rows `chunk_bytes` of the prices.
@@ -98,6 +99,8 @@ pub(crate) struct SourceTally {
     pub answered_over: Series<u64>,
     pub errors_over: Series<u64>,
     pub latency_over: Series<Histogram>,
+    /// When a gateway first gave up.
+    pub first_gateway: Option<Time>,
     /// When the first request got no good answer in the end.
     pub first_failed: Option<Time>,
 }
@@ -218,6 +221,8 @@ pub(crate) struct Tally {
     pub dwell: Histogram,
     pub dwell_over: Series<Histogram>,
     pub limits: Vec<LimitStatus>,
+    /// Of each of the plan's nodes: what it used of its limits, and what came back to it.
+    pub used: Vec<(Vec<Used>, CameBack)>,
     pub commits: u64,
     pub groups: u64,
     /// How long the store was at work.
@@ -313,6 +318,7 @@ impl Over {
             answered_over: self.series(),
             errors_over: self.series(),
             latency_over: self.series(),
+            first_gateway: None,
             first_failed: None,
         }
     }
@@ -379,6 +385,7 @@ impl Tally {
             dwell: Histogram::new(),
             dwell_over: over.series(),
             limits: Vec::new(),
+            used: Vec::new(),
             commits: 0,
             groups: 0,
             store_micros: 0,
@@ -430,6 +437,9 @@ impl Tally {
         if let Some(books) = self.sources.get_mut(source as usize) {
             *books.troubles.entry(trouble).or_insert(0) += 1;
             books.timeouts += u64::from(trouble == Trouble::ClientTimeout);
+            if trouble == Trouble::GatewayTimeout {
+                books.first_gateway.get_or_insert(now);
+            }
             books.errors_over.update(now, |slot| *slot += 1);
         }
     }
@@ -637,6 +647,7 @@ impl Tally {
     ) {
         self.now = now;
         self.limits = engine.limits(0);
+        self.used = parts.iter().map(|part| (part.used(), part.came_back())).collect();
         (self.commits, self.groups, self.store_micros) = (store.commits, store.groups, store.busy_micros);
         for (node, part) in self.nodes.iter_mut().zip(parts) {
             node.backlog = part.waiting() + part.in_flight();

@@ -490,6 +490,7 @@ fn promises(broken: bool) -> Vec<PromiseResult> {
     if broken {
         for (index, promise) in all.iter_mut().take(3).enumerate() {
             promise.broken = Some(Broken {
+                reason: String::new(),
                 at_s: 1_112.0 + 300.0 * index as f64,
                 because: Some(limit("concurrency", Scope::Function, "scan", 32.0, "environments")),
                 held_by: Some(Holder { name: "megacorp".into(), scope: Scope::Tenant, share_percent: 71.0 }),
@@ -555,6 +556,7 @@ fn point(load: f64, back: bool) -> CurvePoint {
 pub fn line(tenants: u64) -> LoadLineResult {
     let base_per_s = 44.0;
     let wall = Wall {
+        reason: String::new(),
         load_factor: 4.1,
         per_s: figure(4.1 * base_per_s),
         promise: "p99 dwell of files at most 5 s".into(),

@@ -164,6 +164,11 @@ impl Stock {
         self.shelf.is_newest(receipt).then(|| self.shelf.get(receipt.place).message)
     }
 
+    /// Whether a message is still in flight by this receipt.
+    pub(in crate::aws) fn holds(&self, receipt: Receipt) -> bool {
+        self.shelf.is_newest(receipt) && self.shelf.get(receipt.place).state == IN_FLIGHT
+    }
+
     /// When a received message comes back.
     pub(in crate::aws) fn due(&self, receipt: Receipt) -> Option<Time> {
         self.shelf.is_newest(receipt).then(|| self.shelf.get(receipt.place).due)

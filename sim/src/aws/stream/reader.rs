@@ -9,7 +9,10 @@ use crate::aws::{
     pipe::{self, Leg},
     target::passes,
 };
-use crate::message::{Ask, Message, Verdict};
+use crate::{
+    message::{Ask, Message, Verdict},
+    used::{Meter, PartLimit, Used},
+};
 
 #[derive(Debug, Clone, Copy)]
 struct Record {
@@ -54,6 +57,9 @@ pub(super) struct Reader {
     lines: Vec<Line>,
     waiting: u64,
     in_flight: u64,
+    /// Lines whose batch runs.
+    running: u64,
+    batches: Meter,
 }
 
 /// Which reader a token is of.
@@ -82,7 +88,8 @@ impl Reader {
         };
         let lines = (0..u64::from(shards) * u64::from(parallel)).map(|_| line()).collect();
         let policy = ReaderPolicy { parallelization: parallel, ..policy };
-        Reader { policy, retention, index, lines, waiting: 0, in_flight: 0 }
+        let batches = Meter::level();
+        Reader { policy, retention, index, lines, waiting: 0, in_flight: 0, running: 0, batches }
     }
 
     pub(super) fn legs(&self) -> &[Leg] {
@@ -95,6 +102,11 @@ impl Reader {
 
     pub(super) fn in_flight(&self) -> u64 {
         self.in_flight
+    }
+
+    /// Batches at once: the mean over ten seconds, as one line has its next batch at once.
+    pub(super) fn used(&self, of: PartLimit) -> Used {
+        self.batches.used(of)
     }
 
     pub(super) fn oldest(&self) -> Option<Time> {
@@ -117,6 +129,12 @@ impl Reader {
         self.waiting += 1;
         let full =
             line.records.len() >= self.policy.batch_max as usize || line.bytes >= self.policy.batch_bytes_max;
+        // It waits for its line alone: for another batch than the one that runs and the one after it, and for none that
+        // is tried again.
+        let behind = line.records.len() > line.batch + self.policy.batch_max as usize;
+        if line.state == State::Runs && line.failed == 0 && line.throttled == 0 && behind {
+            self.batches.delay(now);
+        }
         let gathers = self.policy.window.max(self.policy.poll);
         match line.state {
             State::Idle if gathers > Span::ZERO && !full => {
@@ -147,6 +165,8 @@ impl Reader {
             };
         }
         line.state = State::Runs;
+        self.running += 1;
+        self.batches.busy(now, self.running);
         let records = line.records.iter_mut().take(line.batch);
         let batch: Vec<Message> = records
             .map(|record| {
@@ -228,6 +248,8 @@ impl Reader {
         if line.state != State::Runs || woken != token(self.index, at, line.turn) {
             return;
         }
+        self.running = self.running.saturating_sub(1);
+        self.batches.busy(now, self.running);
         let batch = line.batch as u64;
         self.in_flight -= batch;
         self.waiting += batch;

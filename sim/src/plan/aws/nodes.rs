@@ -1,6 +1,7 @@
 //! Queues, topics and the rest of a design as parts that messages come to.
 
 mod filters;
+mod limits;
 mod made;
 
 use std::collections::BTreeMap;

@@ -10,7 +10,10 @@ use flyball_app::{
 };
 
 use super::super::numbers::{counted, plain, rate};
-use super::super::{answer::because, markup::is_turning};
+use super::super::{
+    answer::{because_of, because_of_wall},
+    markup::is_turning,
+};
 use crate::result::{LimitRef, RunResult, Simulation, Wall};
 
 /// A larger design makes a drawing that nobody reads, and a page that takes long to open.
@@ -125,11 +128,7 @@ fn findings(design: &Design, simulation: &Simulation) -> Vec<Finding> {
             let Some(broken) = &promise.broken else { continue };
             let (code, level) =
                 if index == 0 { ("first broken", Level::Error) } else { ("broken", Level::Warning) };
-            let message = format!(
-                "{}: {}",
-                promise.promise,
-                because(&promise.measure, broken.because.as_ref(), broken.held_by.as_ref())
-            );
+            let message = format!("{}: {}", promise.promise, because_of(promise, broken));
             let at = at(design, broken.because.as_ref(), &broken.path).unwrap_or(&promise.of);
             findings.extend(finding(design, code, level, message, at, &broken.path));
         }
@@ -138,8 +137,7 @@ fn findings(design: &Design, simulation: &Simulation) -> Vec<Finding> {
 }
 
 fn of_wall(design: &Design, code: &'static str, level: Level, wall: &Wall) -> Option<Finding> {
-    let message =
-        format!("{}: {}", wall.promise, because(&wall.measure, wall.because.as_ref(), wall.held_by.as_ref()));
+    let message = format!("{}: {}", wall.promise, because_of_wall(wall));
     let at = at(design, wall.because.as_ref(), &wall.path).unwrap_or("");
     finding(design, code, level, message, at, &wall.path)
 }

@@ -7,7 +7,7 @@ use flyball_app::{
 };
 use flyball_core::Span;
 
-use super::{Filters, Places};
+use super::{Filters, Places, limits::Limits};
 use crate::{
     aws::{
         asynchronous::AsynchronousPolicy,
@@ -60,7 +60,9 @@ impl<'a> Maker<'a> {
             Kind::External(_) => self.trail(id, node),
             _ => NodeKind::Parking,
         };
-        NodePlan { label, kind }
+        let (design, places) = (self.design, self.places);
+        let limits = Limits { profile: self.profile, design, places, id, label: &label }.of(&kind);
+        NodePlan { label, kind, limits }
     }
 
     fn assume(&mut self, what: String, value: &str, why: &str) {
