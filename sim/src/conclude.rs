@@ -1,7 +1,7 @@
 //! What was counted becomes what is said.
 //!
-//! - `parts`: sources, functions, nodes, dependencies. - `limits`: limits with headroom. - `behind`: which is behind what.
-//! - `gateway`: the rate of all APIs.
+//! - `parts`: sources, functions, nodes, dependencies. - `limits`: limits with headroom. - `behind`: what is behind a
+//!   broken promise. - `gateway`: the rate of all APIs.
 //! - `cost`: what it costs. - `tenants`: tenants against one another. - `holders`: who holds a limit, who starves whom.
 //! - `promises`: which held, since when not, because of what, and whom that hits.
 

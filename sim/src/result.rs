@@ -216,8 +216,8 @@ impl PromiseResult {
 pub struct Broken {
     /// When, seconds after the beginning.
     pub at_s: f64,
-    /// What is behind it: a limit, the `patience` of callers, the `integration timeout` of a gateway or the stated `error
-    /// rate` of a function. `None`: none that is counted was met.
+    /// What is behind it: a limit, the `patience` of callers, the `integration timeout` of a gateway or the stated
+    /// `error rate` of a function. `None`: none that is counted was met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<LimitRef>,
     /// Where none is behind it: what most of the trouble is, in words. Empty where nothing is known of it.

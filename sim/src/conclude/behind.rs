@@ -21,8 +21,6 @@ use crate::{
 const SATURATED_PERCENT: f64 = 98.0;
 /// The same where slots of its callers refuse meanwhile: over a tenth of the time.
 const AT_WORK_PERCENT: f64 = 95.0;
-/// Of what came to a node, so many waited for one of its limits: one of so many.
-const WAITED_ONE_OF: u64 = 10;
 
 /// What is behind a broken promise.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -214,7 +212,7 @@ impl Seen<'_> {
                     _ if came_back.is_none() => Some(What::Failures),
                     _ if late > failed.max(throttled) => Some(What::Late),
                     _ if failed > throttled => Some(What::Failures),
-                    // Those that keep no count of it: streams and asynchronous invocations lose no attempt by a throttle.
+                    // Streams and asynchronous invocations keep no count: they lose no attempt by a throttle.
                     _ if failed + throttled == 0 && why == Some("attempts") => {
                         (!self.plan.readers(&hit.name).is_empty()).then_some(What::Failures)
                     }
@@ -370,7 +368,7 @@ impl Seen<'_> {
         let own = |limit: &&LimitResult| {
             limit.limit.scope == Scope::Node
                 && limit.delayed > 0
-                && limit.delayed.saturating_mul(WAITED_ONE_OF) >= entered
+                && limit.delayed.saturating_mul(limits::WAITED_ONE_OF) >= entered
         };
         let waits = self.limits.iter().filter(own).max_by_key(|limit| limit.delayed);
         let refusing = self.refusing(|_| true);

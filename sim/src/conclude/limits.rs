@@ -12,6 +12,9 @@ use crate::{
     world::{SourceTally, Tally, Trouble},
 };
 
+/// Of what came to a node, so many waited for one of its limits: one of so many.
+pub(super) const WAITED_ONE_OF: u64 = 10;
+
 /// Limits of the engine, of nodes, gateways and dependencies, the nearest first.
 pub(super) fn limits(plan: &Plan, tally: &Tally) -> Vec<LimitResult> {
     let mut limits: Vec<LimitResult> =
@@ -177,17 +180,21 @@ pub(super) fn reference(plan: &Plan, name: &LimitName, value: u64) -> LimitRef {
 /// Limits of nodes that AWS has, or that a template states.
 fn of_nodes<'t>(plan: &'t Plan, tally: &'t Tally) -> impl Iterator<Item = LimitResult> + use<'t> {
     let of = |limit: &NodeLimit, used: &[Used]| used.iter().find(|used| used.of == limit.of).copied();
-    let nodes = plan.nodes.iter().zip(&tally.used);
-    nodes.flat_map(move |(node, (used, _))| {
-        node.limits.iter().filter_map(move |limit| Some(of_node(limit, &of(limit, used)?)))
+    let nodes = plan.nodes.iter().zip(&tally.used).zip(&tally.nodes);
+    nodes.flat_map(move |((node, (used, _)), books)| {
+        let limits = node.limits.iter();
+        limits.filter_map(move |limit| Some(of_node(limit, &of(limit, used)?, books.entered)))
     })
 }
 
-fn of_node(own: &NodeLimit, used: &Used) -> LimitResult {
+/// A limit of a node that so much came to.
+fn of_node(own: &NodeLimit, used: &Used, entered: u64) -> LimitResult {
     let value = own.limit.value;
     // A bucket that was full at first gives more than comes into it for a while.
     let peak = used.peak.min(value);
-    let met = used.refused + used.delayed > 0;
+    // Where one shard alone is busy it is met for what comes to that; a few that wait at the beginning do not meet it.
+    let waited = used.delayed > 0 && used.delayed.saturating_mul(WAITED_ONE_OF) >= entered;
+    let met = used.refused > 0 || waited || peak >= value;
     LimitResult {
         limit: own.limit.clone(),
         basis: own.known.basis,
@@ -198,7 +205,7 @@ fn of_node(own: &NodeLimit, used: &Used) -> LimitResult {
         peak: figure(peak),
         peak_at_s: Some(figure(seconds(used.peak_at))),
         headroom_percent: if met { 0.0 } else { headroom(peak, value) },
-        first_reached_s: used.first.map(|at| figure(seconds(at))),
+        first_reached_s: used.first.filter(|_| met).map(|at| figure(seconds(at))),
         refused: used.refused,
         delayed: used.delayed,
     }

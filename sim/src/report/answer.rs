@@ -338,7 +338,8 @@ fn met(limit: &LimitRef) -> String {
 
 /// What is said of a limit that is met.
 pub(super) fn how_met(limit: &LimitRef) -> &'static str {
-    let several = limit.name.split(' ').next().is_some_and(|first| first.ends_with('s'));
+    let mut words = limit.name.split(' ');
+    let several = [words.next(), words.next_back()].into_iter().flatten().any(|word| word.ends_with('s'));
     match limit.name.as_str() {
         "timeout" => "ends its runs",
         "patience" | "integration timeout" => "ends before an answer comes",
