@@ -552,6 +552,9 @@ fn point(load: f64, back: bool) -> CurvePoint {
     }
 }
 
+/// Loads on the way back.
+const BACK: [f64; 5] = [4.0, 3.6, 3.4, 3.2, 3.0];
+
 /// The search on codewatch.
 pub fn line(tenants: u64) -> LoadLineResult {
     let base_per_s = 44.0;
@@ -587,8 +590,7 @@ pub fn line(tenants: u64) -> LoadLineResult {
         ..Wall::default()
     };
     let up = [0.5, 1.0, 2.0, 3.0, 3.5, 4.0, 4.1, 4.25, 4.5, 5.0, 6.0, 8.0];
-    let back = [4.0, 3.6, 3.4, 3.2, 3.0];
-    let curve = up.map(|load| point(load, false)).into_iter().chain(back.map(|load| point(load, true)));
+    let curve = up.map(|load| point(load, false)).into_iter().chain(BACK.map(|load| point(load, true)));
     LoadLineResult {
         verdict: LineVerdict::Found { holds_at: 4.0, breaks_at: 4.1, seeds_low: 3.9, seeds_high: 4.2 },
         base: vec![
