@@ -144,7 +144,8 @@ fn init_that_is_broken_off_runs_again_within_the_timeout_of_the_first_run() {
 fn twice(minutes: u32, more: &str) -> u64 {
     let traffic = format!(
         "duration = \"2h\"\n[traffic.first]\nto = \"Work\"\npeak_per_s = 1\narrivals = \"constant\"\nevents_max = 1\n\
-         [traffic.second]\nto = \"Work\"\npeak_per_s = 1\narrivals = \"constant\"\nevents_max = 1\nfrom = \"{minutes}m\"\n\
+         [traffic.second]\nto = \"Work\"\npeak_per_s = 1\narrivals = \"constant\"\nevents_max = 1\n\
+         from = \"{minutes}m\"\n\
          [function.Work]\nduration = \"100ms\"\ninit = \"200ms\"\n{more}"
     );
     let result = one(3, &traffic);
