@@ -45,6 +45,8 @@ pub struct Workload {
     pub expects: Vec<Expect>,
     /// `[[assert]]`: what must hold of outcomes and key-value data, whatever fails.
     pub asserts: Vec<Assert>,
+    /// What the file leaves out and a value was taken for, in the order of the keys.
+    pub assumed: Vec<Assumed>,
 }
 
 /// Traffic that comes in at one place.
@@ -454,6 +456,8 @@ pub struct Expect {
     pub measure: Measure,
     /// It must not be more, in the measure's unit.
     pub max: f64,
+    /// Where the file states it: `traffic.toml:7:1`. Empty: no file does.
+    pub at: String,
 }
 
 /// What a promise is about.
@@ -530,6 +534,8 @@ pub struct Assert {
     pub of: String,
     /// What must hold.
     pub holds: Holds,
+    /// Where the file states it: `traffic.toml:7:1`. Empty: no file does.
+    pub at: String,
 }
 
 /// What an [`Assert`] demands.

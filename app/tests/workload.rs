@@ -59,7 +59,7 @@ fn what_the_least_file_leaves_out_is_listed() {
     assert_eq!((source.client.retry.times, source.client.timeout), (2, Some(Span::from_secs(30))));
     assert_eq!(read.workload.dependencies["Database"].service, Lasting::Constant(Span::from_millis(10)));
     let assumed: Vec<String> =
-        read.assumed.iter().map(|one| format!("{} = {}", one.key, one.value)).collect();
+        read.workload.assumed.iter().map(|one| format!("{} = {}", one.key, one.value)).collect();
     insta::assert_snapshot!("assumed", assumed.join("\n"));
 }
 
@@ -68,7 +68,7 @@ fn what_the_least_file_leaves_out_is_listed() {
 fn traffic_that_has_days_is_simulated_for_one() {
     let duration = |text: &str| {
         let read = workload::read("t", text).unwrap();
-        (read.workload.duration, read.assumed.iter().any(|one| one.key == "duration"))
+        (read.workload.duration, read.workload.assumed.iter().any(|one| one.key == "duration"))
     };
     let day = "[traffic.a]\npeak_per_s = 1\npeak_to_mean = 2\n";
     assert_eq!(duration(day), (Some(Span::from_secs(86_400)), true));

@@ -203,7 +203,7 @@ pub struct Simulate {
         conflicts_with_all = ["load_line", "replay"])]
     pub seeds: Option<u64>,
     /// Under faults: as many seeds as there is time for
-    #[arg(long, value_name = "TIME", value_parser = duration,
+    #[arg(long, value_name = "TIME", value_parser = some_time,
         conflicts_with_all = ["seeds", "load_line", "replay"])]
     pub nightly: Option<Duration>,
     /// Under faults: seeds that failed before, which run first; with --nightly, those that
@@ -589,6 +589,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     number.map(Duration::from_millis).ok_or_else(|| "write a number of at most ten years, such as 10s".into())
 }
 
+/// A duration in which something can happen.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() { Err("no seed runs in no time: write 10m or 6h".into()) } else { Ok(duration) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -607,5 +613,9 @@ mod tests {
         for wrong in ["", "10", "s", "-1s", "1.5s", "99999999999999999999s", "99999d", "10 s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+        assert_eq!((duration("0s"), some_time("1ms")), (Ok(Duration::ZERO), Ok(Duration::from_millis(1))));
+        assert!(some_time("0s").is_err());
+        let night = Arguments::command().try_get_matches_from(["flyball", "simulate", "--nightly", "0s"]);
+        assert!(night.unwrap_err().to_string().contains("no seed runs in no time"));
     }
 }

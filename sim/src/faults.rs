@@ -15,13 +15,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use flyball_app::workload::{Holds, faults::Faults};
+use flyball_app::workload::faults::Faults;
 use flyball_core::Time;
 
 use crate::{
     arrivals::Window,
     guests::Guests,
-    plan::{Plan, Problem},
+    plan::{Plan, Problem, promised},
     result::{ENTRIES_MAX, FaultCheck, FaultFailure, FaultsResult, Simulation, figure},
     world::{BEGINNING, Broken, CHECKS, INVARIANTS, Outcome, Planted, Setting, World},
 };
@@ -89,7 +89,10 @@ pub(crate) fn run_planted(
     if let Some(faults) = faults {
         schedule::check(plan, faults)?;
     }
-    check_asserts(plan)?;
+    let wrong = promised::asserts(plan, false);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
     let mut found = Found::new(plan, seeds);
     let regressions = seeds.regressions.iter().copied();
     let others = (0..seeds.count).map_while(|n| seeds.first.checked_add(n));
@@ -124,9 +127,11 @@ pub fn document(plan: &Plan, faults: FaultsResult) -> Simulation {
     Simulation {
         version: crate::result::VERSION,
         flyball: env!("CARGO_PKG_VERSION").into(),
+        application: plan.name.clone(),
         faults: Some(faults),
         assumptions: crate::conclude::assumptions(plan),
         unmodelled: plan.unmodelled.clone(),
+        stated: plan.stated.clone(),
         ..Simulation::default()
     }
 }
@@ -230,40 +235,6 @@ fn add(to: &mut BTreeMap<String, u64>, injected: &BTreeMap<&'static str, u64>) {
     for (kind, count) in injected {
         *to.entry((*kind).to_string()).or_insert(0) += count;
     }
-}
-
-/// Assertions that are about nothing.
-fn check_asserts(plan: &Plan) -> Result<(), Vec<Problem>> {
-    let functions = || plan.functions.iter().map(|function| function.label.clone());
-    let dependencies = || plan.dependencies.iter().map(|(name, _)| name.to_string());
-    let queues = || plan.application.queues.keys().map(ToString::to_string);
-    let nodes = || plan.nodes.iter().map(|node| node.label.clone());
-    let namespaces = || {
-        let added = plan.functions.iter().flat_map(|function| function.program.namespaces());
-        let real = plan.functions.iter().filter(|function| function.real);
-        let granted = real.filter_map(|function| plan.application.functions.get(&function.name));
-        added.chain(granted.flat_map(|function| function.grants.kv.keys().map(ToString::to_string)))
-    };
-    let mut problems = Vec::new();
-    for assert in &plan.asserts {
-        let known: Vec<String> = match assert.holds {
-            Holds::AtMostOnce => functions().chain(dependencies()).collect(),
-            Holds::Settled => functions().chain(queues()).chain(nodes()).collect(),
-            Holds::ValueMax(_) => namespaces().collect(),
-        };
-        if !known.contains(&assert.of) {
-            let what = format!("[[assert]] {:?} is of {:?}, which is not there", assert.what, assert.of);
-            let otherwise = match assert.holds {
-                Holds::AtMostOnce => "name a function or a dependency",
-                Holds::Settled => "name a function or a queue",
-                Holds::ValueMax(_) => {
-                    "name a namespace that a step adds to, { add = \"NAMESPACE\" }, or that a real function is granted"
-                }
-            };
-            problems.push(crate::plan::unknown(what, &assert.of, &known, otherwise));
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// The same as was broken before.

@@ -119,10 +119,12 @@ pub fn simulate_with(
     Ok(Simulation {
         version: result::VERSION,
         flyball: env!("CARGO_PKG_VERSION").into(),
+        application: plan.name.clone(),
         run: Some(run),
         load_line,
         faults: None,
         assumptions,
         unmodelled: plan.unmodelled.clone(),
+        stated: plan.stated.clone(),
     })
 }

@@ -7,6 +7,8 @@ mod limits;
 mod names;
 mod own;
 pub(crate) mod program;
+pub(crate) mod promised;
+mod stated;
 pub(crate) mod ways;
 
 use std::collections::BTreeMap;
@@ -122,6 +124,8 @@ pub struct Plan {
     pub expects: Vec<Expect>,
     /// What must hold whatever fails.
     pub asserts: Vec<Assert>,
+    /// What the traffic file states, by its keys.
+    pub stated: BTreeMap<String, String>,
     /// What the engine is given.
     pub(crate) application: Shared,
     pub(crate) functions: Vec<FunctionPlan>,

@@ -26,6 +26,8 @@ pub use run::{
     Starvation, StoreResult, TenantCost, TenantGroup, TenantResult, TenantsResult,
 };
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,8 @@ pub struct Simulation {
     pub version: u32,
     /// The version of Flyball.
     pub flyball: String,
+    /// The application, as in [`About::application`].
+    pub application: String,
     /// The traffic as stated, at its own load. With a load line: its first seed at the factor 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunResult>,
@@ -65,6 +69,9 @@ pub struct Simulation {
     pub assumptions: Vec<Assumption>,
     /// Parts of the design that take no part in the simulation.
     pub unmodelled: Vec<Unmodelled>,
+    /// What the traffic file states, in words, by its keys; values that are the default's are not among it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stated: BTreeMap<String, String>,
 }
 
 /// Percentiles of a duration or a wait.

@@ -12,7 +12,9 @@ use std::path::Path;
 
 use flyball_app::report::Style;
 use flyball_sim::{
-    report::{Report, Unreadable, Verdict, compare, fails, json, json_schema, junit, read, text},
+    report::{
+        Report, Unreadable, Verdict, compare, fails, json, json_schema, junit, page as html, read, text,
+    },
     result::*,
 };
 use serde_json::json;
@@ -47,6 +49,37 @@ fn text_says_the_answer_first() {
     insta::assert_snapshot!("text_run_broken", text(&of(&single(4.1)), Style::default()));
     let faults = Simulation { run: None, load_line: None, faults: Some(fixture::faults(true)), ..line };
     insta::assert_snapshot!("text_faults", text(&of(&faults), Style::default()));
+}
+
+#[test]
+fn the_limit_that_breaks_is_the_first_of_the_limits_at_the_line() {
+    let mut simulation = fixture::codewatch(3);
+    let line = simulation.load_line.as_mut().unwrap();
+    // As a search leaves it: all limits but the one that breaks.
+    line.headroom.remove(0);
+    let limits: Vec<&str> = line.limits().iter().map(|one| one.limit.of.as_str()).collect();
+    assert_eq!(limits, ["scan", "megacorp", "", "files", "notify-address", ""]);
+    assert!(line.limits()[0].headroom_percent.abs() < f64::EPSILON);
+    let said = text(&of(&simulation), Style::default());
+    let table = said.split("Limits at the line").nth(1).unwrap();
+    assert!(table.lines().nth(1).unwrap().contains("concurrency of scan"), "{table}");
+}
+
+#[test]
+fn that_no_assumption_moves_the_line_is_said() {
+    let mut simulation = fixture::codewatch(3);
+    let words =
+        "None of the 5 assumptions that were tried, each 30 % smaller and larger, moves the line by 15 %.";
+    let said = |simulation: &Simulation| {
+        let text = text(&of(simulation), Style::default()).replace('\n', " ");
+        [text, html(&of(simulation))].map(|said| said.contains(words))
+    };
+    assert_eq!(said(&simulation), [false, false]);
+    simulation.load_line.as_mut().unwrap().sensitive.clear();
+    assert_eq!(said(&simulation), [true, true]);
+    // Where none was tried, nothing is known.
+    simulation.load_line.as_mut().unwrap().assumptions_tried = 0;
+    assert_eq!(said(&simulation), [false, false]);
 }
 
 #[test]
@@ -201,6 +234,14 @@ fn a_comparison_says_what_moved_and_why() {
         line.wall = line.raising.clone().unwrap().next.map(|next| *next);
         simulation.run.as_mut().unwrap().functions[1].duration.p99_ms = 2_400.0;
         simulation.assumptions[2].value = "30 ms".into();
+    });
+    tell("stated otherwise", Verdict::Worse, &|line, simulation| {
+        line.verdict = found(1.3, 1.32);
+        line.wall.as_mut().unwrap().because =
+            base.load_line.as_ref().unwrap().wall.as_ref().unwrap().because.clone();
+        simulation.stated.insert("function.scan.per_item".into(), "p50 9 ms, p99 40 ms".into());
+        simulation.stated.insert("dependency.Archive.service".into(), "20 ms".into());
+        simulation.run.as_mut().unwrap().functions[1].duration.p50_ms *= 4.0;
     });
     tell("never breaks", Verdict::Better, &|line, _| {
         line.verdict = LineVerdict::NeverBreaks { tried_up_to: 256.0 };

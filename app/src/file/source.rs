@@ -56,6 +56,14 @@ impl SourceMap {
         node.is_some()
     }
 
+    /// Where a value is, such as `traffic.toml:7:6`; `place` as in [`SourceMap::diagnostic`].
+    pub fn place(&self, place: &[&str]) -> String {
+        let start = self.span_of(place.iter().copied()).start;
+        let line = self.line_of(start);
+        let before = self.lines.get(line - 1).and_then(|from| self.text.get(*from..start)).unwrap_or("");
+        format!("{}:{line}:{}", self.file, before.chars().count() + 1)
+    }
+
     pub(crate) fn span_of<'a>(&self, place: impl Iterator<Item = &'a str>) -> Range<usize> {
         let mut node = &self.root;
         for key in place {

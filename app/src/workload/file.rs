@@ -57,8 +57,6 @@ pub struct Read {
     pub workload: Workload,
     /// Where in the file each key is, for diagnostics about it that come later.
     pub sources: SourceMap,
-    /// What it leaves out and a value was taken for, in the order of the keys.
-    pub assumed: Vec<Assumed>,
 }
 
 /// A key that a file leaves out, and what was taken for it.
@@ -79,12 +77,12 @@ pub fn read(file_name: &str, text: &str) -> Result<Read, Diagnostics> {
     let help = "a traffic file says little; recorded arrivals belong in a trace";
     let Parsed { mut reader, sources, broken, root } = file::parse(file_name, text, help)?;
     let file = shape::File::read(&root, &mut reader).unwrap_or_default();
-    let (workload, assumed) = resolve::workload(file, &sources, &mut reader);
+    let workload = resolve::workload(file, &sources, &mut reader);
     if broken {
         reader.forget_what_follows_from_syntax(&sources);
     }
     match reader.is_empty() {
-        true => Ok(Read { workload, sources, assumed }),
+        true => Ok(Read { workload, sources }),
         false => Err(reader.finish(&sources)),
     }
 }

@@ -22,7 +22,7 @@ const GROWTH_MESSAGES_MIN: f64 = 20.0;
 /// Promises where the traffic file states none: nothing is lost, nothing goes to dead letters, no backlog grows,
 /// and callers get good answers.
 fn defaults() -> Vec<Expect> {
-    let promise = |measure, max| Expect { of: None, measure, max };
+    let promise = |measure, max| Expect { of: None, measure, max, at: String::new() };
     vec![
         promise(Measure::Dropped, 0.0),
         promise(Measure::DeadLetters, 0.0),
@@ -95,7 +95,10 @@ impl Judge<'_> {
         let is = |name: &str| of.is_none_or(|of| of == name);
         let run = self.run;
         let sources = || self.plan.sources.iter().zip(&self.tally.sources).filter(|(s, _)| is(&s.label));
-        let nodes = || self.tally.nodes.iter().filter(|node| is(&node.label));
+        // A function's own queue is named by the function, where nothing else has its name.
+        let exact = self.tally.nodes.iter().any(|node| Some(node.label.as_str()) == of);
+        let of_node = |node: &&NodeTally| is(&node.label) || !exact && is(ways::owner(&node.label));
+        let nodes = || self.tally.nodes.iter().filter(of_node);
         match measure {
             Measure::LatencyP50 => {
                 (most(run.sources.iter().filter(|s| is(&s.name)).map(|s| s.latency.p50_ms)), None)
@@ -118,7 +121,8 @@ impl Judge<'_> {
                 (most(sources().map(share)), first)
             }
             Measure::ThrottledPercent => {
-                let first = self.tally.functions.iter().filter_map(|f| f.first_throttled).min();
+                let named = self.plan.functions.iter().zip(&self.tally.functions);
+                let first = named.filter(|(f, _)| is(&f.label)).filter_map(|(_, f)| f.first_throttled).min();
                 (most(run.functions.iter().filter(|f| is(&f.name)).map(throttled_percent)), first)
             }
             Measure::Dropped => {
@@ -215,7 +219,9 @@ impl Judge<'_> {
         let least = if adds_up { 0.0 } else { max };
         let hit = |(name, value): (&str, f64)| Hit { name: name.into(), scope, value: figure(value) };
         let mut hits: Vec<Hit> = values.into_iter().map(hit).collect();
-        hits.retain(|hit| hit.value > least && of.is_none_or(|of| of == hit.name));
+        hits.retain(|hit| {
+            hit.value > least && of.is_none_or(|of| of == hit.name || of == ways::owner(&hit.name))
+        });
         hits.sort_by(|a, b| b.value.total_cmp(&a.value));
         hits.truncate(ENTRIES_MAX);
         hits

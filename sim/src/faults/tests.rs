@@ -21,10 +21,14 @@ impl Watch for Quiet {
     }
 }
 
-fn plan_of(traffic: &str) -> Plan {
+fn planned(traffic: &str) -> Result<Plan, Vec<Problem>> {
     let application = Arc::new(flyball_app::read("flyball.toml", SHOP).unwrap().application);
     let workload = workload::read("traffic.toml", traffic).unwrap_or_else(|wrong| panic!("{wrong}")).workload;
-    Plan::flyball(&application, &workload).unwrap_or_else(|wrong| panic!("{wrong:?}"))
+    Plan::flyball(&application, &workload)
+}
+
+fn plan_of(traffic: &str) -> Plan {
+    planned(traffic).unwrap_or_else(|wrong| panic!("{wrong:?}"))
 }
 
 fn seeds(first: u64, count: u64) -> Seeds {
@@ -192,8 +196,9 @@ fn what_does_not_fit_the_plan_is_said() {
     text += &wrong("[[fault]]\nkind = \"slow\"\nof = \"bonk\"\nat = \"1s\"\n", TRAFFIC);
     text += &wrong("[[fault]]\nkind = \"leak\"\nat = \"1s\"\n", TRAFFIC);
     text += &wrong("[[fault]]\nkind = \"flood\"\ntenant = \"nobody\"\nmean = \"1s\"\n", TRAFFIC);
-    let asserted = TRAFFIC.replace("of = \"bank\"", "of = \"bonk\"");
-    text += &wrong("[[fault]]\nkind = \"crash\"\nat = \"1s\"\n", &asserted);
+    // Without faults too.
+    let asserted = planned(&TRAFFIC.replace("of = \"bank\"", "of = \"bonk\"")).unwrap_err();
+    text += &asserted.iter().map(|problem| format!("{problem}\n")).collect::<String>();
     insta::assert_snapshot!(text);
 }
 

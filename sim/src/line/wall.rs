@@ -87,6 +87,7 @@ impl Trials<'_> {
                 Told::Turn(side) => sides.extend(side),
             }
         }
+        line.assumptions_tried = sides.len() as u64 / 2;
         line.sensitive = sensitivity::sensitive(trial.plan, holds, &sides);
         Ok(())
     }

@@ -24,6 +24,7 @@ use super::{
     gather::{self, Gathered, words},
     names::unknown,
     program::{EmitTo, Program},
+    stated,
     ways::{self, Ways},
 };
 use crate::{
@@ -112,6 +113,9 @@ impl Making<'_> {
         let entrance = |to: &str, label: &str| entrance(design, profile, names, to, label);
         let sources = self.gathered.sources(self.workload, entrance, &mut self.problems);
         gather::unused_functions(self.workload, names, &mut self.problems);
+        let asked = |name: &str| nodes::askers(design, name);
+        let (workload, stores) = (self.workload, nodes::stores(design));
+        self.gathered.unused_dependencies(workload, &functions, (&asked, stores), &mut self.problems);
         let (idle_max, age_max) = self.environments();
         let filters = Filters::new(&self.workload.filters);
         let (assumptions, problems) = (&mut self.gathered.assumptions, &mut self.problems);
@@ -131,7 +135,8 @@ impl Making<'_> {
             return Err(self.problems);
         };
         let ways = self.ways(&functions, &nodes);
-        Ok(Plan {
+        self.gathered.defaults(self.workload, &sources);
+        let plan = Plan {
             ways,
             name: name.to_string(),
             platform: Platform::Aws,
@@ -144,6 +149,7 @@ impl Making<'_> {
             unmodelled,
             expects: self.workload.expects.clone(),
             asserts: self.workload.asserts.clone(),
+            stated: stated::stated(self.workload),
             application,
             functions,
             nodes,
@@ -155,7 +161,8 @@ impl Making<'_> {
             age_max,
             gateway: Some(GatewayPolicy::of(profile)),
             real: RealPlan::default(),
-        })
+        };
+        plan.promising()
     }
 
     /// Which way work goes.
@@ -180,7 +187,10 @@ impl Making<'_> {
             let stated = self.workload.functions.get(&label).unwrap_or(&default);
             let number = FunctionNo(number);
             let steps = stated.steps.clone().unwrap_or_else(|| {
-                nodes::steps(self.design, &self.places, id, node, &mut self.gathered.assumptions)
+                let (design, places) = (self.design, &self.places);
+                let (dependencies, assumptions) =
+                    (&self.workload.dependencies, &mut self.gathered.assumptions);
+                nodes::Shown { design, places, dependencies, assumptions }.steps(id, node)
             });
             let duration = self.gathered.duration_of(&label, stated, number, &DURATION);
             let program = Program::new(

@@ -1,14 +1,16 @@
 //! What every platform's plan takes from a workload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flyball_app::workload::{
-    Act, Behaviour, Dependency, Emit, Lasting, Recorded, Shape, Source, Step, Tenants, Volume, Workload,
+    Act, Behaviour, Call, Dependency, Emit, Lasting, Recorded, Retry, Shape, Source, Step, Tenants, Volume,
+    Workload,
 };
-use flyball_core::{Name, Span};
+use flyball_core::{Name, Span, model::nearest};
 
 use super::{
-    Assumption, DURATION, DURATION_MAX, DependencyNo, Entrance, Knob, Names, Problem, SourcePlan,
+    Assumption, DURATION, DURATION_MAX, DependencyNo, Entrance, FunctionPlan, Knob, Names, Problem,
+    SourcePlan,
     names::unknown,
     program::{Callee, OpAct, Program},
 };
@@ -19,6 +21,9 @@ use crate::{
 
 /// Tenants in one simulation.
 pub const TENANTS_MAX: u32 = 100_000;
+
+/// The functions of which a design shows that they ask a dependency of this name.
+pub(super) type Askers<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
 /// What is gathered while a plan is made.
 #[derive(Debug)]
@@ -71,20 +76,20 @@ impl Gathered {
         self.dependencies.iter().zip(0..).map(|((name, _), n)| (name.to_string(), DependencyNo(n))).collect()
     }
 
+    /// Dependencies that a program calls.
+    fn called(&self, program: &Program) -> impl Iterator<Item = DependencyNo> {
+        program.ops().filter_map(|op| match &op.act {
+            OpAct::Call(call) => match call.to {
+                Callee::Dependency(dependency) => Some(dependency),
+                Callee::Function(_) => None,
+            },
+            _ => None,
+        })
+    }
+
     /// Connections that an environment holds for what its program calls.
     pub(super) fn connections(&self, program: &Program) -> Vec<(DependencyNo, u32)> {
-        let mut called: Vec<DependencyNo> = program
-            .ops()
-            .filter_map(|op| match &op.act {
-                OpAct::Call(call) => match call.to {
-                    Callee::Dependency(dependency) => Some(dependency),
-                    Callee::Function(_) => None,
-                },
-                _ => None,
-            })
-            .collect();
-        called.sort_unstable();
-        called.dedup();
+        let called: BTreeSet<DependencyNo> = self.called(program).collect();
         let pool = |dependency: DependencyNo| {
             let pool = self.dependencies.get(dependency.0 as usize).map_or(0, |(_, stated)| stated.pool);
             (pool > 0).then_some((dependency, pool))
@@ -138,6 +143,46 @@ impl Gathered {
             }
         }
         sources
+    }
+
+    /// Dependencies that nobody calls. `known`: the functions of which the design shows that they ask one of a name,
+    /// and names of the design that can be meant.
+    pub(super) fn unused_dependencies(
+        &self,
+        workload: &Workload,
+        functions: &[FunctionPlan],
+        (askers, stores): (Askers<'_>, Vec<String>),
+        problems: &mut Vec<Problem>,
+    ) {
+        // Steps of functions that are run instead count too: the same file is for models.
+        let mut called = BTreeSet::new();
+        workload.functions.values().flat_map(|f| &f.steps).for_each(|steps| callees(steps, &mut called));
+        called.extend(workload.real.hosts.values().chain(&workload.real.keyed).map(String::as_str));
+        let made: Vec<DependencyNo> =
+            functions.iter().flat_map(|function| self.called(&function.program)).collect();
+        for ((name, _), number) in self.dependencies.iter().zip(0..).map(|(one, n)| (one, DependencyNo(n))) {
+            if made.contains(&number) || called.contains(name.as_str()) {
+                continue;
+            }
+            let step = format!("{{ call = \"{name}\" }}");
+            let askers = askers(name.as_str());
+            let (what, help) = match askers.is_empty() {
+                false => {
+                    let askers = askers.join(", ");
+                    let what =
+                        "no step calls it, and whoever the design shows to ask it has steps of its own";
+                    (what, format!("add {step} to the steps of {askers}"))
+                }
+                true => {
+                    let what = "no step calls it, and no edge of the design leads from a function to it";
+                    let others = stores.iter().filter(|store| store.as_str() != name.as_str());
+                    let otherwise =
+                        format!("add {step} to the steps of the function that asks it, or remove it");
+                    (what, nearest(name.as_str(), others.map(String::as_str), &otherwise))
+                }
+            };
+            problems.push(Problem { what: format!("[dependency.{name}]: {what}"), help });
+        }
     }
 
     fn patient(&mut self, name: &Name) {
@@ -205,6 +250,26 @@ pub(super) fn unused_functions(workload: &Workload, names: &Names, problems: &mu
             problems.push(unknown(what, name, names.functions.keys(), "name a function of the application"));
         }
     }
+}
+
+/// Whom steps call.
+fn callees<'s>(steps: &'s [Step], called: &mut BTreeSet<&'s str>) {
+    for step in steps {
+        match &step.act {
+            Act::Call(call) => {
+                called.insert(&call.to);
+            }
+            Act::Parallel(steps) => callees(steps, called),
+            _ => {}
+        }
+    }
+}
+
+/// A step that calls somebody once in a run.
+pub(super) fn call_one(to: &str) -> Step {
+    let (to, retry) = (to.to_string(), Retry::default());
+    let call = Call { to, times: 1, timeout: None, retry, keyed: false, optional: false };
+    Step { act: Act::Call(call), per_item: false, chance: 1.0 }
 }
 
 /// A step that sends one event on.

@@ -13,6 +13,7 @@ use super::{
     gather::{self, Gathered},
     names::unknown,
     program::{EmitTo, Program},
+    stated,
     ways::{self, Ways},
 };
 use crate::{cost::Architecture, message::FunctionNo};
@@ -35,6 +36,9 @@ impl Plan {
         let names = names(application, &gathered);
         let functions = functions(application, workload, &names, &mut gathered, &mut problems);
         gather::unused_functions(workload, &names, &mut problems);
+        // No edge of an application's own design leads to a dependency.
+        let nobody = |_: &str| Vec::new();
+        gathered.unused_dependencies(workload, &functions, (&nobody, Vec::new()), &mut problems);
         let sources =
             gathered.sources(workload, |to, label| entrance(application, &names, to, label), &mut problems);
         let real = real(workload, &names, &mut gathered, &mut problems);
@@ -51,8 +55,9 @@ impl Plan {
             return Err(problems);
         }
         let ways = ways(application, workload, &functions, &gathered);
+        gathered.defaults(workload, &sources);
         let (window, assumptions) = (gathered.window, gathered.assumptions);
-        Ok(Plan {
+        let plan = Plan {
             ways,
             name: application.name.to_string(),
             platform: Platform::Flyball,
@@ -65,6 +70,7 @@ impl Plan {
             unmodelled: Vec::new(),
             expects: workload.expects.clone(),
             asserts: workload.asserts.clone(),
+            stated: stated::stated(workload),
             application: application.clone(),
             functions,
             nodes: Vec::new(),
@@ -76,7 +82,8 @@ impl Plan {
             age_max: Span(u64::MAX),
             gateway: None,
             real,
-        })
+        };
+        plan.promising()
     }
 }
 

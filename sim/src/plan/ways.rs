@@ -185,6 +185,12 @@ pub(crate) fn node(label: &str) -> &str {
     label.strip_suffix(ASYNCHRONOUS).unwrap_or(label)
 }
 
+/// Whose a queue is, as people call it: a function's own queue has the function's name.
+pub(crate) fn owner(label: &str) -> &str {
+    let label = node(label);
+    label.strip_prefix('@').unwrap_or(label)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

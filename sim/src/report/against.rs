@@ -6,7 +6,7 @@ use super::{
     answer::{how_met, limit_words},
     numbers::{factor, finite, millis, plain, rate, usd, with_unit},
 };
-use crate::result::{LimitRef, LineVerdict, LoadLineResult, RunResult, Scope, Simulation, Wall};
+use crate::result::{LimitRef, LineVerdict, LoadLineResult, Percentiles, RunResult, Scope, Simulation, Wall};
 
 /// A load line that moves by less is the same: the search's own bracket is about as wide. Percent.
 const SAME_PERCENT: f64 = 3.0;
@@ -42,7 +42,7 @@ pub struct Comparison {
 /// Compares: `base` is what `other` is called.
 pub fn compare(base: &str, other: &Simulation, simulation: &Simulation) -> Comparison {
     let mut comparison = match (&other.load_line, &simulation.load_line) {
-        (Some(before), Some(after)) => lines(before, after, (other.run.as_ref(), simulation.run.as_ref())),
+        (Some(before), Some(after)) => lines((before, after), (other, simulation)),
         _ => Comparison {
             verdict: Verdict::Same,
             headline: String::new(),
@@ -50,8 +50,9 @@ pub fn compare(base: &str, other: &Simulation, simulation: &Simulation) -> Compa
             doubts: Vec::new(),
         },
     };
+    let stated = stated(other, simulation);
     if let (Some(before), Some(after)) = (&other.run, &simulation.run) {
-        runs(base, before, after, &mut comparison);
+        runs(base, (before, after), stated, &mut comparison);
     }
     faults(other, simulation, &mut comparison);
     assumptions(other, simulation, &mut comparison);
@@ -80,9 +81,8 @@ fn position(line: &LoadLineResult) -> Option<(f64, bool)> {
 }
 
 fn lines(
-    before: &LoadLineResult,
-    after: &LoadLineResult,
-    runs: (Option<&RunResult>, Option<&RunResult>),
+    (before, after): (&LoadLineResult, &LoadLineResult),
+    (other, simulation): (&Simulation, &Simulation),
 ) -> Comparison {
     let mut doubts = Vec::new();
     let (Some((old, old_open)), Some((new, new_open))) = (position(before), position(after)) else {
@@ -119,8 +119,8 @@ fn lines(
         headline.push_str(", unchanged");
     } else {
         let (old, new) = (
-            Side { wall: before.wall.as_ref(), run: runs.0 },
-            Side { wall: after.wall.as_ref(), run: runs.1 },
+            Side { wall: before.wall.as_ref(), of: other },
+            Side { wall: after.wall.as_ref(), of: simulation },
         );
         match why(old, new) {
             Some(why) => headline.push_str(&format!(", because {why}")),
@@ -134,16 +134,26 @@ fn lines(
 #[derive(Clone, Copy)]
 struct Side<'a> {
     wall: Option<&'a Wall>,
-    run: Option<&'a RunResult>,
+    of: &'a Simulation,
+}
+
+impl<'a> Side<'a> {
+    fn run(self) -> Option<&'a RunResult> {
+        self.of.run.as_ref()
+    }
 }
 
 /// What stands behind another load line: what differs between the two where one of them breaks; else what breaks.
 fn why(before: Side<'_>, after: Side<'_>) -> Option<String> {
     // Of runs at different loads times and work differ by that alone.
-    let load = |side: Side<'_>| side.run.map_or(0.0, |run| run.about.load_factor);
+    let load = |side: Side<'_>| side.run().map_or(0.0, |run| run.about.load_factor);
     let alike = moved(load(before), load(after)) == 0.0;
+    // Times follow from what is stated, and from waiting: alone they are a reason only where nothing says what was
+    // stated.
+    let says = !before.of.stated.is_empty() && !after.of.stated.is_empty();
     let cause = other_limit(before, after)
-        .or_else(|| other_time(before, after).filter(|_| alike))
+        .or_else(|| other_stated(before, after))
+        .or_else(|| other_time(before, after).filter(|_| alike && !says))
         .or_else(|| other_work(before, after).filter(|_| alike))
         .or_else(|| other_promise(before, after));
     let (old, new) = match (before.wall, after.wall) {
@@ -174,7 +184,7 @@ fn why(before: Side<'_>, after: Side<'_>) -> Option<String> {
 fn other_limit(before: Side<'_>, after: Side<'_>) -> Option<String> {
     let of = |side: Side<'_>, limit: &LimitRef| {
         let own = side.wall.and_then(|wall| wall.because.as_ref()).filter(|own| same_limit(own, limit));
-        let found = side.run.and_then(|run| run.limits.iter().find(|one| same_limit(&one.limit, limit)));
+        let found = side.run().and_then(|run| run.limits.iter().find(|one| same_limit(&one.limit, limit)));
         own.or(found.map(|one| &one.limit)).map(|limit| limit.value)
     };
     let met = [after.wall, before.wall].into_iter().flatten().filter_map(|wall| wall.because.as_ref());
@@ -187,9 +197,23 @@ fn other_limit(before: Side<'_>, after: Side<'_>) -> Option<String> {
     })
 }
 
+/// Something that is stated otherwise, on the way to the wall before all else.
+fn other_stated(before: Side<'_>, after: Side<'_>) -> Option<String> {
+    let ways = [after.wall, before.wall];
+    let on_way = |key: &str| {
+        let mut path = ways.into_iter().flatten().flat_map(|wall| &wall.path);
+        path.any(|step| key.split_once('.').is_some_and(|(_, rest)| rest.starts_with(&format!("{step}."))))
+    };
+    let mut stated = stated(before.of, after.of);
+    // How much comes in makes no other line: it is a factor of that.
+    stated.retain(|(key, _)| !key.ends_with(".peak_per_s"));
+    stated.sort_by_key(|(key, _)| !on_way(key));
+    stated.into_iter().next().map(|(_, words)| words)
+}
+
 /// Something on the way to the wall takes another time: a dependency, or a function by itself.
 fn other_time(before: Side<'_>, after: Side<'_>) -> Option<String> {
-    let (old, new) = (before.run?, after.run?);
+    let (old, new) = (before.run()?, after.run()?);
     let on_way = |name: &str| {
         let ways = [after.wall, before.wall];
         ways.into_iter().flatten().any(|wall| wall.path.iter().any(|step| step == name))
@@ -212,14 +236,14 @@ fn other_time(before: Side<'_>, after: Side<'_>) -> Option<String> {
 
 /// An event makes more work, or less.
 fn other_work(before: Side<'_>, after: Side<'_>) -> Option<String> {
-    let (old, new) = (before.run?.platform.runs_per_event, after.run?.platform.runs_per_event);
+    let (old, new) = (before.run()?.platform.runs_per_event, after.run()?.platform.runs_per_event);
     let differs = old > 0.0 && moved(old, new) >= TOLD_PERCENT;
     differs.then(|| format!("an event makes {} runs where it made {}", plain(new), plain(old)))
 }
 
 /// Something else is promised.
 fn other_promise(before: Side<'_>, after: Side<'_>) -> Option<String> {
-    let (old, new) = (before.run?, after.wall?);
+    let (old, new) = (before.run()?, after.wall?);
     let held = old.promises.iter().any(|promise| promise.promise == new.promise);
     (!held).then(|| format!("it is promised now: {}", new.promise))
 }
@@ -241,7 +265,40 @@ fn same_limit(a: &LimitRef, b: &LimitRef) -> bool {
     (&a.name, a.scope, &a.of) == (&b.name, b.scope, &b.of)
 }
 
-fn runs(base: &str, before: &RunResult, after: &RunResult, comparison: &mut Comparison) {
+/// What the two traffic files state differently: keys, and words for it.
+fn stated(before: &Simulation, after: &Simulation) -> Vec<(String, String)> {
+    if before.stated.is_empty() || after.stated.is_empty() {
+        // An older document does not say.
+        return Vec::new();
+    }
+    let changed = after.stated.iter().filter_map(|(key, new)| {
+        let words = match before.stated.get(key) {
+            Some(old) if old == new => return None,
+            Some(old) => format!("{key} is {new} where it was {old}"),
+            None => format!("{key} is {new} where it was not stated"),
+        };
+        Some((key.clone(), words))
+    });
+    let gone = before.stated.iter().filter(|(key, _)| !after.stated.contains_key(*key));
+    let gone = gone.map(|(key, old)| (key.clone(), format!("{key} is not stated where it was {old}")));
+    changed.chain(gone).collect()
+}
+
+/// Whether a limit is what a key of the traffic file states.
+fn is_limit(key: &str, limit: &LimitRef) -> bool {
+    let own = match limit.name.as_str() {
+        "connections" => "connections_max",
+        other => other,
+    };
+    limit.scope == Scope::Dependency && key == format!("dependency.{}.{own}", limit.of)
+}
+
+fn runs(
+    base: &str,
+    (before, after): (&RunResult, &RunResult),
+    mut stated: Vec<(String, String)>,
+    comparison: &mut Comparison,
+) {
     let (old, new) = (&before.about, &after.about);
     if old.platform != new.platform {
         let words = format!("{base} is of {}, this is of {}", old.platform, new.platform);
@@ -255,27 +312,36 @@ fn runs(base: &str, before: &RunResult, after: &RunResult, comparison: &mut Comp
     }
     promises(before, after, comparison);
     let changes = &mut comparison.changes;
+    // First what was stated otherwise, then what was measured.
+    stated.retain(|(key, _)| !after.limits.iter().any(|one| is_limit(key, &one.limit)));
     changes.extend(bounded(limits(before, after)));
+    changes.extend(bounded(stated.into_iter().map(|(_, words)| words).collect()));
     let (old, new) = (before.cost.usd_per_month, after.cost.usd_per_month);
     if moved(old, new) >= TOLD_PERCENT {
         changes.push(format!("cost per month {} → {}", usd(old), usd(new)));
     }
-    let functions: BTreeMap<&str, f64> =
-        before.functions.iter().map(|one| (one.name.as_str(), one.duration.p99_ms)).collect();
+    let functions: BTreeMap<&str, &Percentiles> =
+        before.functions.iter().map(|one| (one.name.as_str(), &one.duration)).collect();
     let times = after.functions.iter().filter_map(|one| {
-        let (old, new) = (*functions.get(one.name.as_str())?, one.duration.p99_ms);
-        let told = moved(old, new) >= TOLD_PERCENT;
-        told.then(|| format!("{} takes {} at p99 where it took {}", one.name, millis(new), millis(old)))
+        let (old, new) = slower(functions.get(one.name.as_str())?, &one.duration)?;
+        Some(format!("{} takes {new} at p99 where it took {old}", one.name))
     });
     changes.extend(bounded(times.collect()));
-    let sources: BTreeMap<&str, f64> =
-        before.sources.iter().map(|one| (one.name.as_str(), one.latency.p99_ms)).collect();
+    let sources: BTreeMap<&str, &Percentiles> =
+        before.sources.iter().map(|one| (one.name.as_str(), &one.latency)).collect();
     let answers = after.sources.iter().filter_map(|one| {
-        let (old, new) = (*sources.get(one.name.as_str())?, one.latency.p99_ms);
-        let told = moved(old, new) >= TOLD_PERCENT;
-        told.then(|| format!("{} answers in {} at p99 where it took {}", one.name, millis(new), millis(old)))
+        let (old, new) = slower(sources.get(one.name.as_str())?, &one.latency)?;
+        Some(format!("{} answers in {new} at p99 where it took {old}", one.name))
     });
     changes.extend(bounded(answers.collect()));
+}
+
+/// Two p99s in words, where they differ by more than chance: three standard deviations of what is log-normal with a p99
+/// of six times its median.
+fn slower(old: &Percentiles, new: &Percentiles) -> Option<(String, String)> {
+    let chance = 1_200.0 / (old.count.min(new.count) as f64).sqrt();
+    let told = moved(old.p99_ms, new.p99_ms) >= TOLD_PERCENT.max(chance);
+    told.then(|| (millis(old.p99_ms), millis(new.p99_ms)))
 }
 
 /// Promises that broke and held, and those that only one side has.

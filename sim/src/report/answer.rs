@@ -506,6 +506,19 @@ pub(super) fn sensitivity(one: &Sensitivity) -> String {
     format!("{} ({}): {less}, {more}", one.what, one.value)
 }
 
+/// That no assumption moves the line, where some were tried.
+pub(super) fn insensitive(line: &LoadLineResult) -> Option<String> {
+    let tried = line.assumptions_tried;
+    let nothing = tried > 0 && line.sensitive.is_empty();
+    nothing.then(|| match tried {
+        1 => "The one assumption that was tried, 30 % smaller and larger, does not move the line by 15 %.".into(),
+        _ => format!(
+            "None of the {} assumptions that were tried, each 30 % smaller and larger, moves the line by 15 %.",
+            count(tried)
+        ),
+    })
+}
+
 /// The nearest limit of a run in which nothing broke.
 fn nearest_words(limit: &LimitResult) -> String {
     format!(
@@ -548,8 +561,19 @@ pub(super) fn fidelity(simulation: &Simulation) -> &'static str {
 
 /// The application's name, as a subject.
 pub(super) fn application(run: Option<&RunResult>) -> String {
+    named(run.map_or("", |run| run.about.application.as_str()))
+}
+
+/// The same of all that one call found: runs under faults alone have it too.
+pub(super) fn application_of(simulation: &Simulation) -> String {
+    match &simulation.run {
+        Some(run) => application(Some(run)),
+        None => named(&simulation.application),
+    }
+}
+
+fn named(given: &str) -> String {
     // An application without a name has that of its file, or of its directory where every such file is called alike.
-    let given = run.map_or("", |run| run.about.application.as_str());
     let mut parts = given.trim_end_matches('/').rsplit('/').filter(|part| !matches!(*part, "" | "." | ".."));
     let Some(last) = parts.next() else { return "The application".into() };
     let alike = ["template.", "serverless.", "flyball.toml", "cdk.out"];

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     Report,
     against::{Verdict, compare},
-    answer::{answer, application, failure},
+    answer::{answer, application_of, failure},
     markup::escaped,
     numbers::{factor, moment, with_unit},
 };
@@ -32,7 +32,7 @@ impl Case {
 /// JUnit's XML: each promise, the load line, each check under faults and the comparison are a test case.
 pub fn junit(report: &Report<'_>) -> String {
     let simulation = report.simulation;
-    let name = application(simulation.run.as_ref());
+    let name = application_of(simulation);
     let mut cases = Vec::new();
     if let Some(run) = &simulation.run {
         promises(run, &mut cases);

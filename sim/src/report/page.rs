@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use super::{
     Report,
     against::{Verdict, compare},
-    answer::{Tone, answer, application, ended, fidelity},
+    answer::{Tone, answer, application, application_of, ended, fidelity},
     markup::{cut, escaped},
     numbers::{count, counted, factor, seconds},
 };
@@ -34,8 +34,7 @@ const SCRIPT_HASH: &str = "sha256-7Wx4Wrb3XV1U52YEmm1HxS3ZQBGmd3FZkRoFHZmFKCE=";
 pub fn page(report: &Report<'_>) -> String {
     let simulation = report.simulation;
     let answer = answer(simulation);
-    let run = simulation.run.as_ref();
-    let name = application(run);
+    let name = application_of(simulation);
     let mut out = String::with_capacity(256 << 10);
     head(&mut out, &name);
     let tone = match answer.tone {

@@ -9,7 +9,7 @@ use flyball_app::report::{Paint, Style, printable};
 use super::{
     Report,
     against::{Comparison, Verdict, compare},
-    answer::{Tone, answer, basis, ended, fidelity, limit_words, sensitivity},
+    answer::{Tone, answer, basis, ended, fidelity, insensitive, limit_words, sensitivity},
     numbers::{
         count, counted, factor, from_to, millis, moment, percent, plain, rate, seconds, short, usd, with_unit,
     },
@@ -112,7 +112,11 @@ fn load_line(line: &LoadLineResult, style: Style) -> String {
         table.row(if point.holds { Paint::Aside } else { Paint::Warning }, cells);
     }
     let mut out = table.drawn(style);
-    out.push_str(&limits("Limits at the line", &line.headroom, style));
+    out.push_str(&limits("Limits at the line", &line.limits(), style));
+    if let Some(words) = insensitive(line) {
+        out.push_str(&style.labelled(0, "", Paint::Aside, &words));
+        out.push('\n');
+    }
     if !line.sensitive.is_empty() {
         out.push_str(&style.labelled(0, "", Paint::Aside, "The line rests most on these assumptions:"));
         for one in &line.sensitive {
@@ -133,7 +137,7 @@ fn of_run(run: &RunResult, below_line: bool, style: Style) -> String {
     }
     out.push_str(&promises(run, style));
     if !below_line {
-        out.push_str(&limits("Limits", &run.limits, style));
+        out.push_str(&limits("Limits", &run.limits.iter().collect::<Vec<_>>(), style));
     }
     out.push_str(&sources(run, style));
     out.push_str(&functions(run, style));
@@ -157,9 +161,9 @@ fn promises(run: &RunResult, style: Style) -> String {
     table.drawn(style)
 }
 
-fn limits(title: &str, limits: &[LimitResult], style: Style) -> String {
+fn limits(title: &str, limits: &[&LimitResult], style: Style) -> String {
     let mut table = Table::new(title, &["", "limit", "peak", "left", "refused", "delayed", ""]).words_last();
-    for one in limits.iter().filter(|one| is_used(one)) {
+    for one in limits.iter().copied().filter(|one| is_used(one)) {
         let limit = &one.limit;
         let met = one.first_reached_s.map(|at| format!("met {} in", moment(at)));
         let cells = vec![

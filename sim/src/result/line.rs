@@ -27,6 +27,8 @@ pub struct LoadLineResult {
     pub raising: Option<Raising>,
     /// The assumptions that move the line most, the weightiest first; at most three.
     pub sensitive: Vec<Sensitivity>,
+    /// Assumptions that were tried with less and more of them. Zero: none was.
+    pub assumptions_tried: u64,
     /// Seeds that each load was tried with.
     pub seeds: Vec<u64>,
     /// Runs in all.
@@ -41,6 +43,21 @@ pub struct LoadLineResult {
     /// The first seed just past the line: what breaking looks like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beyond: Option<Box<RunResult>>,
+}
+
+impl LoadLineResult {
+    /// The limit that breaks first, as it is just beyond the line, and then every other one at the line.
+    pub fn limits(&self) -> Vec<&LimitResult> {
+        let because = self.wall.as_ref().and_then(|wall| wall.because.as_ref());
+        let same = |one: &&LimitResult| {
+            because.is_some_and(|b| {
+                (&b.name, b.scope, &b.of) == (&one.limit.name, one.limit.scope, &one.limit.of)
+            })
+        };
+        let beyond = self.beyond.iter().flat_map(|run| &run.limits);
+        let wall = beyond.filter(|one| same(one)).take(1);
+        wall.chain(self.headroom.iter().filter(|one| !same(one))).collect()
+    }
 }
 
 /// Of high loads the search runs only the busiest part of the traffic.

@@ -593,10 +593,7 @@ pub fn line(tenants: u64) -> LoadLineResult {
     let curve = up.map(|load| point(load, false)).into_iter().chain(BACK.map(|load| point(load, true)));
     LoadLineResult {
         verdict: LineVerdict::Found { holds_at: 4.0, breaks_at: 4.1, seeds_low: 3.9, seeds_high: 4.2 },
-        base: vec![
-            BaseRate { source: "pushes".into(), peak_per_s: 38.0 },
-            BaseRate { source: "readers".into(), peak_per_s: 6.0 },
-        ],
+        base: vec![base("pushes", 38.0), base("readers", 6.0)],
         base_per_s,
         part: None,
         raising: Some(Raising {
@@ -622,12 +619,17 @@ pub fn line(tenants: u64) -> LoadLineResult {
             sensitivity("files in one push", "8", ["6", "10"], "traffic.pushes.items", [4.9, 3.4]),
             sensitivity("commit of the store", "2 ms", ["1.4 ms", "2.6 ms"], "store.commit", [4.0, 4.0]),
         ],
+        assumptions_tried: 5,
         seeds: vec![1, 2, 3, 4, 5],
         broken_off: false,
         runs: 131,
         curve: curve.collect(),
         beyond: Some(Box::new(run(4.1, tenants))),
     }
+}
+
+fn base(source: &str, peak_per_s: f64) -> BaseRate {
+    BaseRate { source: source.into(), peak_per_s }
 }
 
 fn sensitivity(what: &str, value: &str, sides: [&str; 2], key: &str, holds_at: [f64; 2]) -> Sensitivity {
@@ -707,6 +709,7 @@ fn assumption(what: &str, value: &str, why: &str, basis: Basis, key: &str, ask: 
 /// All of it.
 pub fn codewatch(tenants: u64) -> Simulation {
     Simulation {
+        application: "codewatch".into(),
         version: VERSION,
         flyball: "0.1.0".into(),
         run: Some(run(1.0, tenants)),
@@ -743,6 +746,9 @@ pub fn codewatch(tenants: u64) -> Simulation {
             kind: "key-value data".into(),
             what: "conflicts between runs that write the same key are not simulated".into(),
         }],
+        stated: [("function.scan.per_item", "p50 2 ms, p99 10 ms"), ("dependency.Archive.service", "10 ms")]
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .into(),
     }
 }
 

@@ -36,12 +36,8 @@ struct Resolve<'r> {
     assumed: Vec<Assumed>,
 }
 
-/// What the file says, with defaults; and which those are.
-pub(crate) fn workload(
-    file: shape::File,
-    sources: &SourceMap,
-    reader: &mut Reader,
-) -> (Workload, Vec<Assumed>) {
+/// What the file says, with defaults, and which those are.
+pub(crate) fn workload(file: shape::File, sources: &SourceMap, reader: &mut Reader) -> Workload {
     let mut all = Resolve { sources, reader, assumed: Vec::new() };
     let traffic_found = file.traffic.0.is_some();
     let named = file.traffic.0.map(|named| named.0).unwrap_or_default();
@@ -66,8 +62,14 @@ pub(crate) fn workload(
         environments: file.environments.map(environments).unwrap_or_default(),
         store: Store { commit: file.store.and_then(|store| store.commit).map(|commit| commit.0) },
         filters: filters.into_iter().map(|(from, to)| (from, shares(to.0))).collect(),
-        expects: expects.into_iter().filter_map(expect).collect(),
-        asserts: asserts.into_iter().filter_map(assert).collect(),
+        expects: (0..)
+            .zip(expects)
+            .filter_map(|(n, own)| expect(own, stated_at(sources, "expect", n)))
+            .collect(),
+        asserts: (0..)
+            .zip(asserts)
+            .filter_map(|(n, own)| assert(own, stated_at(sources, "assert", n)))
+            .collect(),
         ..Workload::default()
     };
     for (name, source) in named {
@@ -84,8 +86,8 @@ pub(crate) fn workload(
         let dependency = all.dependency(&name, dependency);
         workload.dependencies.extend(dependency.map(|dependency| (name, dependency)));
     }
-    let assumed = all.assumed;
-    (workload, assumed)
+    workload.assumed = all.assumed;
+    workload
 }
 
 fn shares(to: BTreeMap<String, PassingShare>) -> BTreeMap<String, f64> {
@@ -447,12 +449,17 @@ fn environments(own: shape::Environments) -> Environments {
     }
 }
 
-fn expect(own: shape::Expect) -> Option<Expect> {
-    let (measure, max) = (own.measure.0, own.max.0);
-    Some(Expect { of: own.of.map(|of| of.0), measure: measure?.0, max: max?.0 })
+/// Where the file says of what an element of `[[expect]]` or `[[assert]]` is.
+fn stated_at(sources: &SourceMap, key: &str, number: usize) -> String {
+    sources.place(&[key, &number.to_string(), "of"])
 }
 
-fn assert(own: shape::Assert) -> Option<Assert> {
+fn expect(own: shape::Expect, at: String) -> Option<Expect> {
+    let (measure, max) = (own.measure.0, own.max.0);
+    Some(Expect { of: own.of.map(|of| of.0), measure: measure?.0, max: max?.0, at })
+}
+
+fn assert(own: shape::Assert, at: String) -> Option<Assert> {
     let (what, of, holds) = (own.what.0, own.of.0, own.holds.0);
-    Some(Assert { what: what?.0, of: of?.0, holds: holds?.0 })
+    Some(Assert { what: what?.0, of: of?.0, holds: holds?.0, at })
 }

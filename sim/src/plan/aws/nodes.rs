@@ -3,22 +3,23 @@
 mod filters;
 mod limits;
 mod made;
+mod shown;
 
 use std::collections::BTreeMap;
 
 use flyball_app::{
     design::{Design, Edge, Evidence, Kind, Mode, Node, NodeId, Via},
     profile::Profile,
-    workload::Step,
 };
 
 use crate::{
     message::{FunctionNo, NodeNo},
-    plan::{Assumption, Names, NodePlan, Problem, gather, program::EmitTo},
+    plan::{Assumption, Names, NodePlan, Problem, program::EmitTo},
     result::Unmodelled,
 };
 pub(super) use filters::Filters;
 use made::Maker;
+pub(super) use shown::{Shown, askers, stores};
 
 /// Where each node of a design is in the plan.
 #[derive(Debug, Default)]
@@ -148,34 +149,4 @@ fn word(kind: &Kind) -> &'static str {
         Kind::Database(_) => "database",
         Kind::External(_) => "service",
     }
-}
-
-/// Steps that the design shows of a function: one event to each node that it is known to send to.
-pub(super) fn steps(
-    design: &Design,
-    places: &Places,
-    id: NodeId,
-    node: &Node,
-    assumptions: &mut Vec<Assumption>,
-) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let sends = |edge: &&Edge| {
-        // Whether it reads or writes there is not known.
-        let stored = matches!(design.node(edge.to).kind, Kind::Bucket(_) | Kind::Table(_));
-        let asked = matches!(design.node(edge.to).kind, Kind::Function(_)) && edge.mode != Mode::Async;
-        matches!(&edge.via, Via::Access(_)) && edge.evidence > Evidence::Granted && !stored && !asked
-    };
-    let outgoing = design.outgoing(id).map(|(_, edge)| edge).filter(sends);
-    for edge in outgoing.filter(|edge| places.node(edge.to).is_some()) {
-        let to = &design.node(edge.to).name;
-        assumptions.push(Assumption {
-            what: format!("messages that {} sends to {to}", node.name),
-            value: "1 for each that comes".into(),
-            why: "the design shows that it does, and no steps are stated".into(),
-            key: Some(format!("function.{}.steps", node.name)),
-            knob: None,
-        });
-        steps.push(gather::emit_one(to));
-    }
-    steps
 }

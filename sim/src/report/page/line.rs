@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     super::{
+        answer::insensitive,
         markup::{cut, escaped},
         numbers::{count, factor, finite, millis, percent, plain, range, rate},
     },
@@ -244,7 +245,7 @@ fn tried(line: &LoadLineResult) -> String {
 /// How far each assumption moves the line.
 pub(super) fn sensitive(line: &LoadLineResult) -> String {
     if line.sensitive.is_empty() {
-        return String::new();
+        return insensitive(line).map_or_else(String::new, |words| format!("<p>{}</p>", escaped(&words)));
     }
     let now = match line.verdict {
         LineVerdict::Found { holds_at, .. } | LineVerdict::Between { holds_at, .. } => holds_at,

@@ -32,15 +32,17 @@ pub(super) fn before(body: &mut Body, simulation: &Simulation) {
         body.section("promises", "Promises", &about, &format!("{}{more}", promises(run)));
     }
     let (limits, about) = match (&simulation.load_line, &simulation.run) {
-        (Some(line), _) if !line.headroom.is_empty() => {
-            (line.headroom.as_slice(), "How much of each limit is left at the load line, the nearest first.")
-        }
+        (Some(line), _) if !line.headroom.is_empty() => (
+            line.limits(),
+            "The limit that breaks first, as it is just past the line; and how much of each other one is left at the \
+             line, the nearest first.",
+        ),
         (_, Some(run)) => {
-            (run.limits.as_slice(), "How much of each limit is left at its peak, the nearest first.")
+            (run.limits.iter().collect(), "How much of each limit is left at its peak, the nearest first.")
         }
-        _ => (&[][..], ""),
+        _ => (Vec::new(), ""),
     };
-    body.section("limits", "Limits", about, &of_limits(limits));
+    body.section("limits", "Limits", about, &of_limits(&limits));
 }
 
 /// Everything else.
@@ -148,12 +150,13 @@ fn promises(run: &RunResult) -> String {
     table("Promises", &["promise", "was", "verdict", "from"], &rows)
 }
 
-fn of_limits(limits: &[LimitResult]) -> String {
+fn of_limits(limits: &[&LimitResult]) -> String {
     let used = |one: &&LimitResult| one.peak > 0.0 || one.refused > 0 || one.delayed > 0;
     let idle: Vec<String> =
-        limits.iter().filter(|one| !used(one)).map(|one| limit_words(&one.limit)).collect();
+        limits.iter().copied().filter(|one| !used(one)).map(|one| limit_words(&one.limit)).collect();
     let rows: Vec<Row> = limits
         .iter()
+        .copied()
         .filter(used)
         .map(|one| {
             let limit = &one.limit;
