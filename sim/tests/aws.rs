@@ -378,7 +378,7 @@ fn a_pipe_filters_enriches_and_hands_on_to_its_target() {
 
 #[test]
 fn what_a_pipes_enrichment_fails_comes_back_when_visibility_ends_and_reaches_no_target() {
-    let failing = format!("{PIPED}[dependency.none]\nservice = \"1ms\"\n")
+    let failing = PIPED
         .replace("[function.Enrich]\n", "[function.Enrich]\nerror_rate = 1\n")
         .replace("events_max = 4_000", "events_max = 20");
     let result = run(&piped("!GetAtt Work.Arn"), &failing);
