@@ -62,6 +62,8 @@ fn each_wall_is_found_and_with_the_fix_it_is_not() {
 #[test]
 fn who_starves_is_not_said_where_no_file_says_who_sends() {
     for file in ["template.yaml", "fixed.toml"] {
-        assert_eq!(findings("6-tenant-starvation", file), Vec::new());
+        // What it is advised of is none of it.
+        let found = findings("6-tenant-starvation", file);
+        assert!(found.iter().all(|one| one.level == Level::Advice), "{file}: {found:?}");
     }
 }

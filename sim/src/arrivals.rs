@@ -294,7 +294,8 @@ impl Iterator for Arrivals {
 }
 
 impl Arrivals {
-    /// How many events are expected in a part of the stated traffic's time. Of users, how many there are, times seconds.
+    /// How many events are expected in a part of the stated traffic's time. Of users, how many there are, times
+    /// seconds.
     pub fn expected_within(&self, from: Span, until: Span) -> f64 {
         let until = until.min(self.until);
         if until <= from {

@@ -59,8 +59,7 @@ fn search(
     // It does not come back at this load, and does at that one.
     let (mut not, mut back): (Option<f64>, Option<(f64, f64)>) = (None, None);
     let mut load = holds;
-    loop {
-        let Some(after_s) = comes_back(load)? else { break };
+    while let Some(after_s) = comes_back(load)? {
         match after_s {
             Some(after_s) => back = Some((load, after_s)),
             None => not = Some(load),
