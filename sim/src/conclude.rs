@@ -60,7 +60,11 @@ pub(crate) fn part(part: result::PartResult) -> result::Assumption {
         let digits = if load >= 10.0 { 0 } else { 1 };
         format!("{load:.digits$}×")
     };
-    let minutes = |seconds: f64| format!("{:.0} min", seconds / 60.0);
+    let minutes = |seconds: f64| match seconds {
+        // Whole hours.
+        long if long >= 7_200.0 && long % 3_600.0 == 0.0 => format!("{:.0} h", long / 3_600.0),
+        short => format!("{:.0} min", short / 60.0),
+    };
     result::Assumption {
         what: format!("traffic of loads from {} on, in the search", times(part.from_load)),
         value: format!("the busiest part of {}, {} or more", minutes(part.of_s), minutes(part.lasts_s)),

@@ -400,15 +400,16 @@ impl Trials<'_> {
     }
 
     /// The lowest load of which only a part was run, and the shortest part.
-    fn part(&self, curve: &[CurvePoint]) -> Option<PartResult> {
-        let seconds = |span: Span| figure(span.0 as f64 / 1e6);
-        let mut parts = curve
-            .iter()
-            .filter_map(|point| Some((point.load_factor, self.trial.horizon.part(point.load_factor)?)));
-        let (from_load, first) = parts.next()?;
-        let lasts = parts.map(|(_, part)| part.lasts).fold(first.lasts, Span::min);
-        let of_s = seconds(self.trial.plan.duration);
-        Some(PartResult { from_load, lasts_s: seconds(lasts), of_s })
+    fn part(&self) -> Option<PartResult> {
+        let of_s = figure(self.trial.plan.duration.0 as f64 / 1e6);
+        let runs = self.curve.iter().flat_map(|tried| tried.runs.values().map(|run| (tried.load, run)));
+        let parts =
+            runs.map(|(load, run)| (load, run.about.duration_s)).filter(|(_, lasts_s)| *lasts_s < of_s);
+        parts.fold(None, |part, (load, lasts_s)| {
+            let before = part.unwrap_or(PartResult { from_load: f64::INFINITY, lasts_s, of_s });
+            let from_load = before.from_load.min(figure(load));
+            Some(PartResult { from_load, lasts_s: before.lasts_s.min(lasts_s), of_s })
+        })
     }
 
     /// Everything that was tried, as the result has it.
@@ -417,7 +418,7 @@ impl Trials<'_> {
         curve.sort_by(|a, b| a.load_factor.total_cmp(&b.load_factor));
         curve.extend(std::mem::take(&mut line.curve));
         line.curve = curve;
-        line.part = self.part(&line.curve);
+        line.part = self.part();
         line.broken_off = self.trial.halted.load(Ordering::Relaxed);
         line.runs = self.trial.runs.load(Ordering::Relaxed);
         line
