@@ -17,7 +17,6 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use flyball_core::Span;
 use horizon::Horizon;
 
 use crate::{
