@@ -118,7 +118,8 @@ fn a_connection_storm_does_not_end_while_requests_keep_coming() {
     assert!(database.orphans > 1_000, "{} orphans", database.orphans);
     // The map was opened after five minutes; half an hour later hardly a tile is answered.
     assert!(good_at_the_end(&run, "tiles") < 50.0, "{} %", good_at_the_end(&run, "tiles"));
-    let broken: Vec<_> = run.broken().map(|promise| (promise.of.as_str(), promise.measure.as_str())).collect();
+    let broken: Vec<_> =
+        run.broken().map(|promise| (promise.of.as_str(), promise.measure.as_str())).collect();
     assert_eq!(broken, [("tiles", "errors_percent")]);
 }
 
