@@ -176,7 +176,7 @@ fn of_run(run: &RunResult) -> Answer {
     }
     if run.saw_nothing() {
         let headline =
-            format!("No event came in within {}: nothing is known of {name}.", seconds(about.simulated_s));
+            format!("No event came in within {}: nothing is known of {name}.", seconds(about.duration_s));
         facts.push(("change", "state more traffic, or a longer duration".into()));
         return Answer { tone: Tone::Unknown, headline, facts };
     }
