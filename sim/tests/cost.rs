@@ -2,37 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use flyball_app::{
-    import::{Input, Options, import},
-    profile::Profile,
-    workload,
-};
+mod said_by;
+
 use flyball_sim::{
-    Question, Watch,
+    Question,
     plan::Plan,
     result::{Basis, CostResult, RunResult},
 };
-
-/// Nobody breaks it off.
-struct Patient;
-
-impl Watch for Patient {
-    fn run(&mut self, _now_s: f64, _of_s: f64) -> bool {
-        false
-    }
-
-    fn search(&self, _runs: u64) -> bool {
-        false
-    }
-}
+use said_by::Patient;
 
 fn plan(resources: &str, traffic: &str) -> Plan {
     let text = format!("Transform: AWS::Serverless-2016-10-31\nResources:\n{resources}");
-    let inputs = vec![Input { name: "template.yaml".into(), text }];
-    let imported = import(inputs, &Options::default(), &|_| None);
-    let workload = workload::read("traffic.toml", traffic).unwrap_or_else(|wrong| panic!("{wrong}")).workload;
-    let profile = Profile::built_in("aws").unwrap();
-    Plan::aws("test", &imported.design, &profile, &workload).unwrap_or_else(|problems| panic!("{problems:?}"))
+    said_by::plan(&text, traffic)
 }
 
 fn run(resources: &str, traffic: &str) -> RunResult {

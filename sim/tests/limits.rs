@@ -2,29 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use flyball_app::{
-    import::{Input, Options, import},
-    profile::Profile,
-    workload,
-};
+mod said_by;
+
 use flyball_sim::{
     line::{InTurn, Search, load_line},
-    plan::Plan,
     report::{Report, text},
     result::{Basis, LimitResult, LoadLineResult, RunResult, Scope, Simulation},
 };
-
-fn plan(template: &str, traffic: &str) -> Plan {
-    let inputs = vec![Input { name: "template.yaml".into(), text: template.into() }];
-    let imported = import(inputs, &Options::default(), &|_| None);
-    let workload = workload::read("traffic.toml", traffic).unwrap_or_else(|wrong| panic!("{wrong}")).workload;
-    let profile = Profile::built_in("aws").unwrap();
-    Plan::aws("shop", &imported.design, &profile, &workload).unwrap_or_else(|p| panic!("{p:?}"))
-}
-
-fn run(template: &str, traffic: &str) -> RunResult {
-    flyball_sim::run(&plan(template, traffic), 1, 1.0, &mut |_| false).unwrap()
-}
+use said_by::{plan, run};
 
 fn line(template: &str, traffic: &str) -> LoadLineResult {
     let search = Search { seeds: vec![1], thorough: true };

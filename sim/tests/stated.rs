@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod said_by;
+
 use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc};
 
 use flyball_app::{
@@ -10,11 +12,12 @@ use flyball_app::{
     workload,
 };
 use flyball_sim::{
-    Question, Watch, faults,
+    Question, faults,
     plan::{Plan, Problem},
     report::{Report, compare, junit, page},
     result::{RunResult, Simulation},
 };
+use said_by::Patient;
 
 fn file(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
@@ -241,18 +244,6 @@ fn each_measure_can_be_of_what_it_measures() {
     let run = run(&shop);
     let broken = run.broken().find(|promise| promise.measure == "backlog_events").unwrap();
     assert!(broken.value > 100.0 && broken.broken.as_ref().unwrap().hits.len() == 1, "{broken:?}");
-}
-
-struct Patient;
-
-impl Watch for Patient {
-    fn run(&mut self, _now_s: f64, _of_s: f64) -> bool {
-        false
-    }
-
-    fn search(&self, _runs: u64) -> bool {
-        false
-    }
 }
 
 impl faults::Watch for Patient {
