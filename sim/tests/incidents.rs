@@ -193,6 +193,8 @@ fn first_come_first_served_one_loud_user_starves_the_other_99() {
     let broken = run.broken().next().unwrap();
     assert_eq!((broken.of.as_str(), broken.measure.as_str()), ("others", "dwell_p99_ms"));
     assert!(broken.value > 60_000.0, "{} ms", broken.value);
+    let because = broken.broken.as_ref().unwrap().because.as_ref().unwrap();
+    assert_eq!((because.of.as_str(), because.value), ("Tasks", 10.0), "its mapping has ten batches at once");
 }
 
 #[test]

@@ -79,6 +79,7 @@ struct Way {
     /// What is hit, and what it hands on to.
     nodes: BTreeSet<String>,
     gateway: Option<LimitRef>,
+    /// What is hit; of a source, the node that it enters.
     name: String,
 }
 
@@ -98,7 +99,9 @@ impl Way {
                     Some(Entrance::Send { target, .. }) => way.enter(plan, target),
                     Some(Entrance::Node(node)) => {
                         let label = plan.nodes.get(node.0 as usize).map(|node| node.label.clone());
-                        way.enter(plan, &label.unwrap_or_default());
+                        // What it waits for is what waits there.
+                        way.name = label.unwrap_or_default();
+                        way.enter(plan, &way.name.clone());
                     }
                     None => {}
                 }
